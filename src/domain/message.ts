@@ -1,0 +1,82 @@
+/**
+ * One JSON-RPC message as the gate sees it: the bytes, and where in them the deciding members stand.
+ * The bytes are never rebuilt from a parsed value (I4): what was scanned is what is forwarded.
+ */
+
+/** Half-open range of byte offsets into the message's bytes. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A request id (JSON-RPC 2.0 section 4; MCP forbids null and fractions). */
+export type MessageId = string | number;
+
+/** The members of `params` that decide something. Each is present only when it stands there as the right type. */
+export interface Deciding {
+  /** `params.name`: tools/call, prompts/get. */
+  readonly name?: string;
+  /** `params.uri`: resources/read, subscribe, unsubscribe. */
+  readonly uri?: string;
+  /** `params.ref` of completion/complete. */
+  readonly ref?: { readonly type: string; readonly name?: string; readonly uri?: string };
+  readonly taskId?: string;
+  /** True where `params.task` stands (2025-11-25 task augmentation). */
+  readonly task?: boolean;
+  /** `params.requestId` of notifications/cancelled, and its place. */
+  readonly cancels?: { readonly id: MessageId; readonly span: Span };
+  /** `params.arguments`: the place of its text. */
+  readonly arguments?: Span;
+  /** `params.protocolVersion` of initialize. */
+  readonly protocolVersion?: string;
+  /** `params._meta["io.modelcontextprotocol/protocolVersion"]`, and whether clientCapabilities stands beside it. */
+  readonly metaProtocolVersion?: string;
+  readonly metaClientCapabilities?: boolean;
+  /** `params.requestState` (2026-07-28 multi-round trip). */
+  readonly requestState?: Span;
+}
+
+interface Common {
+  readonly bytes: Buffer;
+}
+
+export interface RequestMessage extends Common {
+  readonly kind: 'request';
+  readonly id: MessageId;
+  /** Where the id's own text stands. */
+  readonly idSpan: Span;
+  readonly method: string;
+  readonly params: Deciding;
+}
+
+export interface NotificationMessage extends Common {
+  readonly kind: 'notification';
+  readonly method: string;
+  readonly params: Deciding;
+}
+
+export interface ResponseMessage extends Common {
+  readonly kind: 'response';
+  /** null only in an error response to a message whose id could not be read. */
+  readonly id: MessageId | null;
+  readonly idSpan: Span;
+  /** The place of `result` or `error`. */
+  readonly outcome: 'result' | 'error';
+  readonly body: Span;
+  /** `result.isError === true`, or `error.code`. */
+  readonly isError?: boolean;
+  readonly errorCode?: number;
+}
+
+export type Message = RequestMessage | NotificationMessage | ResponseMessage;
+
+export interface ScanLimits {
+  readonly depthMax: number;
+  /** Members and elements of all objects and arrays together. */
+  readonly nodesMax: number;
+}
+
+/** The message, or why it is none. `id` is the request's id where it could be read all the same, for the refusal to name. */
+export type Scanned =
+  | { readonly ok: true; readonly message: Message }
+  | { readonly ok: false; readonly reason: 'PARSE_ERROR' | 'INVALID_MESSAGE'; readonly detail: string; readonly id: MessageId | null };

@@ -1,0 +1,44 @@
+import type { Environment } from './key.ts';
+import type { Micros } from './money.ts';
+
+/** What a rule decides about: the section of an upstream's configuration it stands in. */
+export type Subject = 'tools' | 'resources' | 'prompts' | 'methods';
+
+/** A condition on a call's arguments, compiled. Throws nothing: an evaluation error or a non-boolean is false (I6). */
+export interface Condition {
+  readonly source: string;
+  /** `args` is the parsed `params.arguments` (an empty object where absent). */
+  holds(variables: ConditionVariables): boolean;
+}
+
+export interface ConditionVariables {
+  readonly args: unknown;
+  readonly tool: string;
+  readonly key: { readonly id: string; readonly name: string; readonly org: string; readonly agent: string; readonly environment: string };
+}
+
+/** One compiled rule. `id` names its place, such as `wiki.tools[0]`, and is what refusals and the journal show. */
+export interface Rule {
+  readonly id: string;
+  readonly subject: Subject;
+  /** The patterns as written. */
+  readonly match: readonly string[];
+  /** Scopes the key needs: all of them. */
+  readonly scopes: readonly string[];
+  readonly price: Micros;
+  readonly when?: Condition;
+}
+
+/** How budget, cap and policy refusals look to the client. */
+export type DenialMode = 'jsonrpc' | 'http' | 'tool-error';
+
+/** Everything known about one upstream that decides about calls to it. Compiled once when the configuration is read. */
+export interface UpstreamPolicy {
+  readonly name: string;
+  readonly environment: Environment;
+  readonly denials: DenialMode;
+  /** Changes whenever any rule of this upstream does: the first 12 hex digits of a SHA-256 over the rules' text. */
+  readonly revision: string;
+  /** The first rule of the subject that matches, or undefined: no match is a refusal. */
+  readonly ruleFor: (subject: Subject, name: string) => Rule | undefined;
+}

@@ -1,0 +1,35 @@
+import type { KeyRecord } from '../domain/key.ts';
+
+/** What an operator may list keys by. Every member narrows. */
+export interface KeyFilter {
+  readonly orgId?: string;
+  readonly agentId?: string;
+  readonly accountId?: string;
+  readonly parentId?: string;
+  readonly environment?: 'live' | 'test';
+  readonly kind?: 'agent' | 'bot' | 'operator';
+}
+
+/** Where key records live. Writes are durable when their promise resolves and are journalled in the same commit. */
+export interface Keyring {
+  /**
+   * The record whose current digests hold this one, dead or alive, or undefined. The newest committed state of any process.
+   * @param digest HMAC-SHA-256 of the whole key text, hex
+   */
+  byDigest(digest: string): KeyRecord | undefined;
+  get(id: string): KeyRecord | undefined;
+  /** Ids of keys in order of creation id, at most `limit`, after `cursor` where given. */
+  list(options: { filter: KeyFilter; limit: number; cursor?: string }): { keys: KeyRecord[]; nextCursor?: string };
+  /** A number that changes with every committed change of any key by any process. A cache is good while it stands still. */
+  epoch(): number;
+  /** Adds a key. @throws Error where id or digest exists already (nothing is written). */
+  insert(record: KeyRecord, by: Actor): Promise<void>;
+  /** Marks the key revoked; idempotent. Resolves to the record as it stands, or undefined where there is none. */
+  revoke(id: string, options: { reason: string; at: number; by: Actor }): Promise<KeyRecord | undefined>;
+}
+
+/** Who did a management act, for the journal. */
+export interface Actor {
+  readonly via: 'cli' | 'api' | 'init' | 'demo' | 'system';
+  readonly keyId?: string;
+}

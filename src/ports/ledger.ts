@@ -1,0 +1,104 @@
+import type { KeyRecord, LedgerRoot } from '../domain/key.ts';
+import type { Micros } from '../domain/money.ts';
+import type { RecordFacts } from '../domain/record.ts';
+
+/** What one admit asks for. */
+export interface AdmitRequest {
+  /** The ledger root; nothing is promised across roots. */
+  readonly root: LedgerRoot;
+  /** Unique per call; a second admit with the same id returns the first one's answer and takes nothing (resends are harmless). */
+  readonly reservationId: string;
+  /** The key as it was judged: admit refuses with `stale` when the stored revision of it or of an ancestor differs. */
+  readonly key: KeyRecord;
+  readonly ancestors: readonly KeyRecord[];
+  /** Counts against budgets, caps and max-uses; false for requests that are only recorded. */
+  readonly counts: boolean;
+  readonly tool?: string;
+  readonly price: Micros;
+  readonly now: number;
+  /** When the hold expires unless renewed or settled. */
+  readonly holdUntil: number;
+  /** The intent, appended in the same commit. */
+  readonly intent: RecordFacts;
+}
+
+/** A limit that refused, with what the caller may know of it. Amounts in micro-units, counts in calls, times in ms. */
+export interface LimitBreach {
+  readonly reason: 'BUDGET_EXHAUSTED' | 'CAP_EXCEEDED' | 'BALANCE_EXHAUSTED';
+  /** Whose limit: `key:<id>` or `account:<id>`, and which: such as `key:AbCd1234 budget day`. */
+  readonly limitName: string;
+  readonly unit: 'micros' | 'calls';
+  readonly limit: number;
+  readonly spent: number;
+  readonly held: number;
+  /** Undefined where it never resets. */
+  readonly resetAt?: number;
+}
+
+export type AdmitResult =
+  | { readonly kind: 'admitted'; readonly reservationId: string }
+  /** The record changed since it was judged: judge again. Nothing was written. */
+  | { readonly kind: 'stale' }
+  /** Dead since it was judged. The refusal is in the journal. */
+  | { readonly kind: 'dead'; readonly reason: 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'TOKEN_INVALID' }
+  /** A limit refused. The refusal is in the journal; nothing was taken. */
+  | { readonly kind: 'limited'; readonly breach: LimitBreach };
+
+export interface SettleRequest {
+  readonly root: LedgerRoot;
+  readonly reservationId: string;
+  /** 0 <= charge <= the hold; the rest is released. */
+  readonly charge: Micros;
+  readonly now: number;
+  /** The outcome, appended in the same commit. */
+  readonly outcome: RecordFacts;
+}
+
+/** One line of a usage report. */
+export interface UsageLine {
+  readonly limitName: string;
+  readonly unit: 'micros' | 'calls';
+  readonly limit: number;
+  readonly spent: number;
+  readonly held: number;
+  readonly resetAt?: number;
+}
+
+export interface Account {
+  readonly id: string;
+  readonly balance: number;
+  readonly held: number;
+  readonly createdAt: number;
+}
+
+/**
+ * Money, counts and the journal: one commit holds all three (I1, I2, I8).
+ * Every promise resolves only after the commit is durable. A rejected promise means that nothing can be said about the
+ * commit; the caller fails closed.
+ */
+export interface Ledger {
+  /** Checks everything before it writes anything. */
+  admit(request: AdmitRequest): Promise<AdmitResult>;
+  /** Ends a reservation. Idempotent. After expiry it corrects what expiry captured, never upward. */
+  settle(request: SettleRequest): Promise<void>;
+  /** Moves a running call's hold into the future; false where it has been ended already. */
+  renew(options: { root: LedgerRoot; reservationId: string; holdUntil: number }): Promise<boolean>;
+  /** Appends a record that takes nothing: a refusal, a management act. */
+  record(facts: RecordFacts): Promise<void>;
+  /** Remembers a one-time id until `until`; false where it was used before. */
+  useOnce(options: { id: string; until: number }): Promise<boolean>;
+  /** Captures every hold that expired before `now`, or all that `orphaned` names. Resolves to how many. */
+  sweep(options: { now: number; orphaned?: (owner: string) => boolean }): Promise<number>;
+  createAccount(options: { id: string; now: number; by: RecordFacts }): Promise<Account>;
+  account(id: string): Account | undefined;
+  /** Idempotent by reference: the same reference with the same amount changes nothing; with another it throws. */
+  credit(options: {
+    accountId: string;
+    amount: Micros;
+    reference: string;
+    now: number;
+    by: RecordFacts;
+  }): Promise<{ account: Account; replayed: boolean }>;
+  /** Every limit of the key and its ancestors as it stands now. */
+  usage(options: { key: KeyRecord; ancestors: readonly KeyRecord[]; now: number }): UsageLine[];
+}

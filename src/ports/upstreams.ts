@@ -1,0 +1,43 @@
+/** One attempt at an upstream. Never retried, never redirected, never decoded (mcp-facts; measured-facts). */
+export interface UpstreamRequest {
+  readonly upstream: string;
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  /** Flat list: name, value, name, value. Complete but for Host and Content-Length. */
+  readonly headers: readonly string[];
+  readonly body?: Buffer;
+  /** Milliseconds until the answer's head must stand. */
+  readonly headTimeoutMs: number;
+  /** Milliseconds of silence allowed in the body; 0 = any (streams). */
+  readonly silenceTimeoutMs: number;
+  /** Long streams use their own connections, so that they cannot starve calls. */
+  readonly long: boolean;
+}
+
+/** Why an attempt failed. `sent` is false only where it is certain that no byte reached the upstream. */
+export interface UpstreamFailure {
+  readonly kind: 'connect' | 'timeout' | 'reset' | 'aborted' | 'too-large';
+  readonly sent: boolean;
+  readonly cause: unknown;
+}
+
+/** Header values as they came: repeated ones as an array. Names are lower case. */
+export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Called in order: onHead once, onChunk any number of times, then exactly one of onEnd and onFailure (which may also come first). */
+export interface AnswerReceiver {
+  onHead(status: number, headers: AnswerHeaders): void;
+  /** Return false to pause; call `resume` on the exchange when ready. */
+  onChunk(chunk: Buffer): boolean;
+  onEnd(): void;
+  onFailure(failure: UpstreamFailure): void;
+}
+
+export interface UpstreamExchange {
+  resume(): void;
+  /** Closes the connection to the upstream; the receiver gets onFailure with kind `aborted` unless it has ended. */
+  abort(): void;
+}
+
+export interface Upstreams {
+  dispatch(request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange;
+}
