@@ -39,6 +39,40 @@ export interface UpstreamPolicy {
   readonly denials: DenialMode;
   /** Changes whenever any rule of this upstream does: the first 12 hex digits of a SHA-256 over the rules' text. */
   readonly revision: string;
+  /** True where no tool rules are written: each tool needs the scope its annotations suggest (a client's own file, imported). */
+  readonly annotated: boolean;
+  /** Every scope that some rule asks for, once each: what the resource metadata shows (RFC 9728). */
+  readonly scopes: readonly string[];
   /** The first rule of the subject that matches, or undefined: no match is a refusal. */
   readonly ruleFor: (subject: Subject, name: string) => Rule | undefined;
+}
+
+/** The compiled configuration, swapped whole on reload. */
+export interface Policy {
+  readonly publicUrl: string;
+  readonly origins: ReadonlySet<string>;
+  /** Host names (lower case, with port where one is given) that may stand in Host, besides loopback names. */
+  readonly hosts: ReadonlySet<string>;
+  readonly limits: Limits;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+}
+
+export interface Upstream {
+  readonly policy: UpstreamPolicy;
+  readonly url: string;
+  /** Flat list: header name, value. The real credential: never logged, never shown (I5). */
+  readonly credentials: readonly string[];
+}
+
+/** Units in the names. */
+export interface Limits {
+  readonly bodyBytesMax: number;
+  readonly answerBytesMax: number;
+  readonly eventBytesMax: number;
+  readonly upstreamTimeoutMs: number;
+  readonly holdMsMax: number;
+  readonly heartbeatMs: number;
+  readonly jsonDepthMax: number;
+  readonly jsonNodesMax: number;
+  readonly failedAuthPerMinuteMax: number;
 }

@@ -12,6 +12,7 @@ export type RecordKind =
   | 'account.credited'
   | 'config.reloaded'
   | 'config.rejected'
+  | 'upstream.listed'
   | 'journal.pruned'
   | 'gap';
 

@@ -1,0 +1,111 @@
+import { Denial } from '../domain/denial.ts';
+import { deadReason } from '../domain/key.ts';
+import type { Callers } from '../ports/callers.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Ledger } from '../ports/ledger.ts';
+import type { Live, LiveEntry } from '../ports/live.ts';
+import type { Log } from '../ports/observe.ts';
+
+export interface LiveCalls extends Live {
+  /** One round: cuts the streams of dead keys, renews holds that are half used. Called by a timer; never throws. */
+  tend(): void;
+  /** Cuts every stream that only waits (GET), so that a drain can end. */
+  endStreams(): void;
+  /** Cuts whatever is still running. */
+  endAll(): void;
+}
+
+/** How often `tend` must run for streams of dead keys to be cut within a second (I3), in milliseconds. */
+export const tendEveryMs = 400;
+/** Streams are cut when the store has not answered for this long (I3), in milliseconds. */
+const storeSilenceMsMax = 60_000;
+
+type Running = LiveEntry & { holdUntilNow: number; renewing: boolean };
+
+export function createLiveCalls(options: {
+  callers: Callers;
+  ledger: Ledger;
+  clock: Clock;
+  log: Log;
+  limits: () => { streamsMax: number; streamsPerKeyMax: number; holdMsMax: number };
+}): LiveCalls {
+  const { callers, ledger, clock, log } = options;
+  const entries = new Set<Running>();
+  const streamsOf = new Map<string, number>();
+  let streams = 0;
+  let storeHeardAt = clock.monotonic();
+
+  const countStream = (entry: LiveEntry, by: 1 | -1) => {
+    if (entry.kind !== 'stream') return;
+    streams += by;
+    const left = (streamsOf.get(entry.keyId) ?? 0) + by;
+    if (left > 0) streamsOf.set(entry.keyId, left);
+    else streamsOf.delete(entry.keyId);
+  };
+
+  /** Why this entry's key may not go on; undefined while it may. */
+  const deathOf = (entry: LiveEntry): Parameters<LiveEntry['cut']>[0] | undefined => {
+    const caller = callers.byId(entry.keyId);
+    if (!caller) return 'TOKEN_REVOKED';
+    for (const key of [caller.key, ...caller.ancestors]) {
+      const reason = deadReason(key, clock.now());
+      if (reason) return reason;
+    }
+    return undefined;
+  };
+
+  const renew = (entry: Running, holdMsMax: number) => {
+    if (entry.renewing || entry.holdUntilNow - clock.now() > holdMsMax / 2) return;
+    entry.renewing = true;
+    const holdUntil = clock.now() + holdMsMax;
+    ledger
+      .renew({ root: entry.root, reservationId: entry.reservationId, holdUntil })
+      .then(
+        (running) => {
+          if (running) entry.holdUntilNow = holdUntil;
+        },
+        (error: unknown) => log.fault('the hold of a running call could not be renewed', error),
+      )
+      .finally(() => {
+        entry.renewing = false;
+      });
+  };
+
+  return {
+    get size() {
+      return entries.size;
+    },
+    enter(entry) {
+      const { streamsMax, streamsPerKeyMax } = options.limits();
+      if (entry.kind === 'stream' && (streams >= streamsMax || (streamsOf.get(entry.keyId) ?? 0) >= streamsPerKeyMax)) {
+        throw new Denial('OVERLOADED', { detail: 'Too many open streams.', facts: { retryAfterMs: 1000 } });
+      }
+      const running: Running = Object.assign({ holdUntilNow: entry.holdUntil, renewing: false }, entry);
+      entries.add(running);
+      countStream(entry, 1);
+      return () => {
+        if (entries.delete(running)) countStream(entry, -1);
+      };
+    },
+    tend() {
+      const { holdMsMax } = options.limits();
+      for (const entry of entries) {
+        try {
+          const death = entry.streaming() ? deathOf(entry) : undefined;
+          storeHeardAt = clock.monotonic();
+          if (death) entry.cut(death);
+          else renew(entry, holdMsMax);
+        } catch (error) {
+          log.fault('the store did not answer for a running stream', error);
+          if (clock.monotonic() - storeHeardAt > storeSilenceMsMax) entry.cut('STORE_UNAVAILABLE');
+        }
+      }
+    },
+    endStreams() {
+      for (const entry of entries) if (entry.kind === 'stream') entry.cut('DRAINING');
+    },
+    endAll() {
+      for (const entry of entries) entry.cut('DRAINING');
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import type { Reason } from '../domain/denial.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Ledger } from '../ports/ledger.ts';
+import type { Log, Tally } from '../ports/observe.ts';
+
+export interface FlushingTally extends Tally {
+  /** Journals what was counted since the last flush. A failed flush keeps its counts for the next. */
+  flush(): Promise<void>;
+}
+
+/** Distinct reason and prefix pairs kept between flushes; the rest is counted under the prefix `other`. */
+const linesMax = 1_000;
+
+/** Counts refusals in memory and journals the sums: a flood of bad keys costs one record for each reason and address prefix. */
+export function createTally(options: { ledger: Ledger; clock: Clock; log: Log }): FlushingTally {
+  const { ledger, clock, log } = options;
+  let counted = new Map<string, { reason: Reason; addressPrefix: string; count: number }>();
+  let missed = new Map<Reason, number>();
+  let since = clock.now();
+  let missedSince = 0;
+
+  return {
+    count(reason, address) {
+      const prefix = addressPrefix(address);
+      const kept = counted.has(`${reason} ${prefix}`) || counted.size < linesMax ? prefix : 'other';
+      const line = counted.get(`${reason} ${kept}`);
+      if (line) line.count += 1;
+      else counted.set(`${reason} ${kept}`, { reason, addressPrefix: kept, count: 1 });
+    },
+    missed(reason) {
+      if (missed.size === 0) missedSince = clock.now();
+      missed.set(reason, (missed.get(reason) ?? 0) + 1);
+    },
+    async flush() {
+      const now = clock.now();
+      const from = new Date(since).toISOString();
+      const to = new Date(now).toISOString();
+      const [lines, gaps, gapFrom] = [counted, missed, new Date(missedSince).toISOString()];
+      counted = new Map();
+      missed = new Map();
+      since = now;
+      try {
+        if (gaps.size > 0) {
+          await ledger.record({ kind: 'gap', from: gapFrom, to, refusals: Object.fromEntries(gaps) });
+          gaps.clear();
+        }
+        for (const [name, line] of lines) {
+          await ledger.record({ kind: 'refusals.counted', decision: 'refused', ...line, from, to });
+          lines.delete(name);
+        }
+      } catch (error) {
+        log.fault('refusal counts could not be journalled; they are kept', error);
+        for (const [name, line] of lines) merge(counted, name, line);
+        for (const [reason, count] of gaps) missed.set(reason, (missed.get(reason) ?? 0) + count);
+      }
+    },
+  };
+}
+
+function merge<Line extends { count: number }>(into: Map<string, Line>, name: string, line: Line): void {
+  const there = into.get(name);
+  if (there) there.count += line.count;
+  else into.set(name, line);
+}
+
+/** IPv4 by /24, IPv6 by /48: enough to see where a flood comes from, coarse enough to be few. */
+function addressPrefix(address: string): string {
+  const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+)\.\d+$/.exec(address);
+  if (v4) return `${v4[1]}.0/24`;
+  return address.includes(':') ? `${address.split(':').slice(0, 3).join(':')}::/48` : 'unknown';
+}

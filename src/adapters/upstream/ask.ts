@@ -1,0 +1,64 @@
+import { Denial } from '../../domain/denial.ts';
+import { createEventReader } from '../../domain/events.ts';
+import type { ResponseMessage } from '../../domain/message.ts';
+import { scan, scanLimits } from '../../domain/scan.ts';
+import type { AnswerHeaders, Upstreams } from '../../ports/upstreams.ts';
+
+/** What came back to a message of the gateway's own. */
+export interface Asked {
+  readonly status: number;
+  readonly session: string | undefined;
+  readonly answer: ResponseMessage | undefined;
+}
+
+const answerBytesMax = 16 * 1024 * 1024;
+const timeoutMs = 10_000;
+const nodesMax = 4_000_000;
+
+/** Sends one message and reads the whole answer, JSON or events. @throws Denial UPSTREAM_FAILED or UPSTREAM_TIMEOUT */
+export function ask(
+  upstreams: Upstreams,
+  options: { upstream: string; method: 'POST' | 'DELETE'; message: object | undefined; headers: readonly string[] },
+): Promise<Asked> {
+  const { promise, resolve, reject } = Promise.withResolvers<Asked>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  let head: { status: number; headers: AnswerHeaders } | undefined;
+  const exchange = upstreams.dispatch(
+    {
+      upstream: options.upstream,
+      method: options.method,
+      headers: ['accept', 'application/json, text/event-stream', 'content-type', 'application/json', 'accept-encoding', 'identity', ...options.headers],
+      ...(options.message ? { body: Buffer.from(JSON.stringify(options.message)) } : {}),
+      headTimeoutMs: timeoutMs,
+      silenceTimeoutMs: timeoutMs,
+      long: false,
+    },
+    {
+      onHead(status, headers) {
+        head = { status, headers };
+      },
+      onChunk(chunk) {
+        bytes += chunk.length;
+        if (bytes > answerBytesMax) exchange.abort();
+        else chunks.push(chunk);
+        return true;
+      },
+      onEnd: () => resolve(read(head ?? { status: 0, headers: {} }, Buffer.concat(chunks))),
+      onFailure: ({ kind, cause }) => reject(new Denial(kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { cause })),
+    },
+  );
+  return promise;
+}
+
+function read({ status, headers }: { status: number; headers: AnswerHeaders }, body: Buffer): Asked {
+  const session = headers['mcp-session-id'];
+  const events = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+  const texts = events ? createEventReader(answerBytesMax).push(body).flatMap(({ text }) => (text ? [Buffer.from(text)] : [])) : [body];
+  const answers = texts.map((text) => scan(text, { ...scanLimits, nodesMax })).flatMap((scanned) => (scanned.ok ? [scanned.message] : []));
+  return {
+    status,
+    session: typeof session === 'string' ? session : undefined,
+    answer: answers.find((message) => message.kind === 'response'),
+  };
+}

@@ -1,0 +1,93 @@
+import { Denial } from '../../domain/denial.ts';
+import { listItems, nextCursorOf } from '../../domain/listing.ts';
+import type { ResponseMessage } from '../../domain/message.ts';
+import { sessionVersions, statelessVersion } from '../../domain/method.ts';
+import type { Annotations, Catalogue } from '../../ports/catalogue.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Ledger } from '../../ports/ledger.ts';
+import type { Upstreams } from '../../ports/upstreams.ts';
+import { type Asked, ask } from './ask.ts';
+
+type Tools = ReadonlyMap<string, Annotations>;
+
+/** A list is trusted for a minute; a tool it does not name is looked for anew, at most every two seconds. Milliseconds. */
+const freshMs = 60_000;
+const againMs = 2_000;
+const pagesMax = 100;
+
+/**
+ * Asks each upstream for its tools with its own credential, for upstreams without written rules. What is known is only a
+ * cache: any replica can ask again (I9). Each asking is journalled before it is made.
+ * @param credentialsOf flat header list of an upstream
+ */
+export function createCatalogue(options: {
+  upstreams: Upstreams;
+  ledger: Pick<Ledger, 'record'>;
+  clock: Clock;
+  credentialsOf: (upstream: string) => readonly string[];
+}): Catalogue {
+  const { clock } = options;
+  const known = new Map<string, { tools: Promise<Tools>; at: number }>();
+
+  const list = (upstream: string): Promise<Tools> => {
+    const tools = options.ledger
+      .record({ kind: 'upstream.listed', upstream, method: 'tools/list', decision: 'allowed' })
+      .then(() => fetchTools(options, upstream));
+    known.set(upstream, { tools, at: clock.monotonic() });
+    tools.catch(() => known.delete(upstream));
+    return tools;
+  };
+
+  return {
+    async annotationsOf(upstream, tool) {
+      const entry = known.get(upstream);
+      const age = entry ? clock.monotonic() - entry.at : Number.POSITIVE_INFINITY;
+      const annotations = (await (entry && age < freshMs ? entry.tools : list(upstream))).get(tool);
+      if (annotations || age < againMs || age >= freshMs) return annotations;
+      return (await list(upstream)).get(tool);
+    },
+  };
+}
+
+type Asking = Parameters<typeof createCatalogue>[0];
+
+async function fetchTools(asking: Asking, upstream: string): Promise<Tools> {
+  const send = (message: object | undefined, headers: readonly string[], method: 'POST' | 'DELETE' = 'POST') =>
+    ask(asking.upstreams, { upstream, method, message, headers: [...headers, ...asking.credentialsOf(upstream)] });
+  const version = sessionVersions.at(-1) ?? '';
+  const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: 'keygate', version: '1' } };
+  const opened = await send({ jsonrpc: '2.0', id: 1, method: 'initialize', params }, []);
+  if (opened.answer?.outcome !== 'result') return pages((cursor) => send(...statelessList(cursor)));
+  const session = ['mcp-protocol-version', version, ...(opened.session === undefined ? [] : ['mcp-session-id', opened.session])];
+  await send({ jsonrpc: '2.0', method: 'notifications/initialized' }, session);
+  try {
+    return await pages((cursor) => send({ jsonrpc: '2.0', id: 2, method: 'tools/list', params: cursor === undefined ? {} : { cursor } }, session));
+  } finally {
+    // Ending the session is a courtesy; an upstream that cannot is none the worse.
+    if (opened.session !== undefined) await send(undefined, session, 'DELETE').catch(() => undefined);
+  }
+}
+
+function statelessList(cursor: string | undefined): [object, string[]] {
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': statelessVersion,
+    'io.modelcontextprotocol/clientCapabilities': {},
+    'io.modelcontextprotocol/clientInfo': { name: 'keygate', version: '1' },
+  };
+  const params = { ...(cursor === undefined ? {} : { cursor }), _meta: meta };
+  return [{ jsonrpc: '2.0', id: 2, method: 'tools/list', params }, ['mcp-protocol-version', statelessVersion, 'mcp-method', 'tools/list']];
+}
+
+async function pages(page: (cursor: string | undefined) => Promise<Asked>): Promise<Tools> {
+  const tools = new Map<string, Annotations>();
+  let cursor: string | undefined;
+  for (let count = 0; count < pagesMax; count += 1) {
+    const { answer } = await page(cursor);
+    const message: ResponseMessage | undefined = answer?.outcome === 'result' ? answer : undefined;
+    if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream did not list its tools.' });
+    for (const item of listItems(message, 'tools')) if (item.name !== undefined) tools.set(item.name, item.annotations ?? {});
+    cursor = nextCursorOf(message);
+    if (cursor === undefined) return tools;
+  }
+  throw new Denial('UPSTREAM_FAILED', { detail: `The upstream lists its tools on more than ${pagesMax} pages.` });
+}

@@ -1,0 +1,125 @@
+import { type Dispatcher, Pool } from 'undici';
+import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
+
+/** How many connections one upstream may have. Calls and long streams do not share them. */
+export interface UpstreamPoolLimits {
+  readonly callConnectionsMax: number;
+  readonly streamConnectionsMax: number;
+  readonly connectTimeoutMs: number;
+}
+
+export interface HttpUpstreams extends Upstreams {
+  /** Takes the upstreams of a new configuration; those that left are closed once their exchanges have ended. */
+  configure(targets: ReadonlyMap<string, string>): void;
+  close(): Promise<void>;
+}
+
+interface Target {
+  readonly url: string;
+  readonly path: string;
+  readonly calls: Pool;
+  readonly streams: Pool;
+}
+
+/**
+ * Streamable HTTP upstreams over undici's dispatcher: one attempt, no redirect, no retry, no decoding.
+ * @param targets upstream name to URL
+ */
+export function createHttpUpstreams(options: { targets: ReadonlyMap<string, string>; limits: UpstreamPoolLimits }): HttpUpstreams {
+  const open = new Map<string, Target>();
+  const upstreams: HttpUpstreams = {
+    configure(targets) {
+      for (const [name, target] of open) {
+        if (targets.get(name) === target.url) continue;
+        open.delete(name);
+        void target.calls.close();
+        void target.streams.close();
+      }
+      for (const [name, url] of targets) if (!open.has(name)) open.set(name, openTarget(url, options.limits));
+    },
+    dispatch(request, receiver) {
+      const target = open.get(request.upstream);
+      if (!target) throw new Error(`no upstream is named ${request.upstream}`);
+      return exchange(request.long ? target.streams : target.calls, target.path, request, receiver);
+    },
+    async close() {
+      await Promise.all([...open.values()].flatMap(({ calls, streams }) => [calls.destroy(), streams.destroy()]));
+      open.clear();
+    },
+  };
+  upstreams.configure(options.targets);
+  return upstreams;
+}
+
+function openTarget(url: string, limits: UpstreamPoolLimits): Target {
+  const { origin, pathname } = new URL(url);
+  const shared = { pipelining: 1, connect: { timeout: limits.connectTimeoutMs }, allowH2: false } as const;
+  return {
+    url,
+    path: pathname,
+    calls: new Pool(origin, { ...shared, connections: limits.callConnectionsMax }),
+    streams: new Pool(origin, { ...shared, connections: limits.streamConnectionsMax }),
+  };
+}
+
+function exchange(pool: Pool, path: string, request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange {
+  let controller: Dispatcher.DispatchController | undefined;
+  let aborted = false;
+  let ended = false;
+  /** undici calls onRequestStart just before it writes; a failure before that certainly sent nothing. */
+  let sent = false;
+  const fail = (failure: UpstreamFailure) => {
+    if (ended) return;
+    ended = true;
+    receiver.onFailure(failure);
+  };
+  pool.dispatch(
+    {
+      path,
+      method: request.method,
+      headers: [...request.headers],
+      body: request.body ?? null,
+      headersTimeout: request.headTimeoutMs,
+      bodyTimeout: request.silenceTimeoutMs,
+      // undici re-sends idempotent requests when a connection closes under them; nothing here is.
+      idempotent: false,
+    },
+    {
+      onRequestStart(started) {
+        controller = started;
+        if (aborted) return started.abort(new Error('the client is gone'));
+        sent = true;
+      },
+      onResponseStart(_controller, status, headers) {
+        if (status >= 200) receiver.onHead(status, headers);
+      },
+      onResponseData(current, chunk) {
+        if (!receiver.onChunk(chunk)) current.pause();
+      },
+      onResponseEnd() {
+        if (ended) return;
+        ended = true;
+        receiver.onEnd();
+      },
+      onResponseError(_controller, cause) {
+        fail({ kind: aborted ? 'aborted' : kindOf(cause, sent), sent, cause });
+      },
+    },
+  );
+  return {
+    resume: () => controller?.resume(),
+    abort() {
+      if (ended || aborted) return;
+      aborted = true;
+      if (controller) return controller.abort(new Error('the client is gone'));
+      // Still waiting for a connection: the client need not wait with it.
+      fail({ kind: 'aborted', sent: false, cause: undefined });
+    },
+  };
+}
+
+function kindOf(cause: Error, sent: boolean): UpstreamFailure['kind'] {
+  const code = (cause as { code?: string }).code;
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'timeout';
+  return sent ? 'reset' : 'connect';
+}

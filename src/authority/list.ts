@@ -1,0 +1,48 @@
+import type { KeyRecord } from '../domain/key.ts';
+import type { KeyFilter } from '../ports/keyring.ts';
+import type { Authority } from './authority.ts';
+import { NotFound, RequestProblems } from './problems.ts';
+import { type KeyView, viewKey } from './view.ts';
+
+/** One page of a list, as the API writes it. */
+export interface Page<Row> {
+  readonly data: readonly Row[];
+  readonly nextCursor: string | null;
+}
+
+export interface PageRequest {
+  readonly filter: KeyFilter;
+  /** Rows on the page, 1 to 500; 50 where not given. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export const pageRowsMax = 500;
+
+/** One page of keys, dead ones included. @throws RequestProblems where limit or cursor make no sense */
+export function listKeys(authority: Authority, request: PageRequest): Page<KeyView> {
+  const page = keyPage(authority, request);
+  const now = authority.clock.now();
+  return { data: page.data.map((key) => viewKey(key, now)), nextCursor: page.nextCursor };
+}
+
+/** One page of records, for acts that need more than the view. */
+export function keyPage(authority: Authority, request: PageRequest): Page<KeyRecord> {
+  const { filter, limit = 50, cursor } = request;
+  if (!Number.isInteger(limit) || limit < 1 || limit > pageRowsMax) {
+    throw new RequestProblems([{ path: 'limit', message: `must be a whole number from 1 to ${pageRowsMax}` }]);
+  }
+  if (cursor !== undefined && !/^[0-9A-Za-z]{1,64}$/.test(cursor)) {
+    throw new RequestProblems([{ path: 'cursor', message: 'is not one that a list has given' }]);
+  }
+  const { keys, nextCursor } = authority.keyring.list({ filter, limit, ...(cursor === undefined ? {} : { cursor }) });
+  return { data: keys, nextCursor: nextCursor ?? null };
+}
+
+/** The record with this id. @throws NotFound; its text never repeats the id, since people paste whole keys by mistake (I5) */
+export function findKey(authority: Authority, id: string): KeyRecord {
+  const key = /^[0-9A-Za-z]{8}$/.test(id) ? authority.keyring.get(id) : undefined;
+  if (key === undefined)
+    throw new NotFound('There is no key with this id. A key id is the eight letters and digits after kg_live_ or kg_test_.');
+  return key;
+}

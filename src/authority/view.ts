@@ -1,0 +1,82 @@
+import { deadReason, type KeyRecord } from '../domain/key.ts';
+import { formatMicros } from '../domain/money.ts';
+
+export type KeyStatus = 'active' | 'expired' | 'revoked';
+
+/** A key as people and programs may see it: no secret and no digest. Times are ISO 8601 in UTC, money decimal strings, absent things null. */
+export interface KeyView {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly environment: string;
+  readonly status: KeyStatus;
+  readonly prefix: string;
+  readonly last4: string;
+  readonly orgId: string | null;
+  readonly agentId: string | null;
+  readonly botId: string | null;
+  readonly accountId: string | null;
+  readonly onBehalfOf: string | null;
+  readonly parentIds: readonly string[];
+  readonly scopes: readonly string[];
+  readonly budgets: readonly { readonly amount: string; readonly per: string; readonly zone: string }[];
+  readonly caps: readonly { readonly calls: number; readonly per: string; readonly zone: string; readonly tool: string | null }[];
+  readonly rate: { readonly calls: number; readonly perSeconds: number } | null;
+  readonly upstreams: readonly string[];
+  readonly tools: readonly string[];
+  readonly addresses: readonly string[];
+  readonly maxUses: number | null;
+  readonly owner: string | null;
+  readonly purpose: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly revokedAt: string | null;
+  readonly revokedReason: string | null;
+  readonly revision: number;
+}
+
+/** The public form of a record. Members are named one by one, so that nothing added to the record shows by accident (I5). */
+export function viewKey(key: KeyRecord, now: number): KeyView {
+  return {
+    id: key.id,
+    name: key.name,
+    kind: key.kind,
+    environment: key.environment,
+    status: statusOf(key, now),
+    prefix: key.prefix,
+    last4: key.last4,
+    orgId: key.orgId ?? null,
+    agentId: key.agentId ?? null,
+    botId: key.botId ?? null,
+    accountId: key.accountId ?? null,
+    onBehalfOf: key.onBehalfOf ?? null,
+    parentIds: key.parentIds,
+    scopes: key.scopes,
+    budgets: key.budgets.map(({ amount, per, zone }) => ({ amount: formatMicros(amount), per, zone })),
+    caps: key.caps.map(({ calls, per, zone, tool }) => ({ calls, per, zone, tool: tool ?? null })),
+    rate: key.rate === undefined ? null : { calls: key.rate.calls, perSeconds: key.rate.perSeconds },
+    upstreams: key.upstreams,
+    tools: key.tools,
+    addresses: key.addresses,
+    maxUses: key.maxUses ?? null,
+    owner: key.owner ?? null,
+    purpose: key.purpose ?? null,
+    metadata: key.metadata ?? {},
+    createdAt: timeText(key.createdAt),
+    expiresAt: key.expiresAt === undefined ? null : timeText(key.expiresAt),
+    revokedAt: key.revokedAt === undefined ? null : timeText(key.revokedAt),
+    revokedReason: key.revokedReason ?? null,
+    revision: key.revision,
+  };
+}
+
+export function statusOf(key: KeyRecord, now: number): KeyStatus {
+  const dead = deadReason(key, now);
+  return dead === 'TOKEN_REVOKED' ? 'revoked' : dead === 'TOKEN_EXPIRED' ? 'expired' : 'active';
+}
+
+/** Milliseconds since the epoch as ISO 8601 in UTC. */
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}

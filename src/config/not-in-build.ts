@@ -1,0 +1,40 @@
+interface Absent {
+  /** `*` stands for any one segment. */
+  readonly path: readonly string[];
+  /** Only these values; without it, the member itself. */
+  readonly values?: readonly unknown[];
+  readonly advice?: string;
+}
+
+const sections = ['tools', 'resources', 'prompts', 'methods'];
+const ruleMembers = ['stepUp', 'approval', 'charge', 'lease'];
+const bridge = 'put an HTTP bridge such as mcp-proxy in front of the command and configure its url';
+
+/** Settings of the full interface that this build does not enforce. Accepting one would promise a protection that is not there (I6). */
+const absent: readonly Absent[] = [
+  { path: ['agents', '*'] },
+  { path: ['bots', '*'] },
+  { path: ['workers'], advice: 'one process serves this machine; remove the setting' },
+  { path: ['listen', 'tls'], advice: 'end TLS in a reverse proxy in front of keygate' },
+  { path: ['journal', 'arguments'], values: ['full', 'metadata'], advice: 'use hash or none' },
+  { path: ['upstreams', '*', 'command'], advice: bridge },
+  { path: ['upstreams', '*', 'args'], advice: bridge },
+  { path: ['upstreams', '*', 'env'], advice: bridge },
+  { path: ['upstreams', '*', 'cwd'], advice: bridge },
+  { path: ['upstreams', '*', 'transport'], values: ['stdio'], advice: bridge },
+  { path: ['upstreams', '*', 'transport'], values: ['sse'], advice: 'use the Streamable HTTP endpoint of the server' },
+  { path: ['upstreams', '*', 'passthrough'] },
+  { path: ['upstreams', '*', 'pinning'] },
+  ...sections.flatMap((section) => ruleMembers.map((member): Absent => ({ path: ['upstreams', '*', section, '*', member] }))),
+];
+
+/** The hint for a setting that exists in the interface but not in this build; undefined for any other. */
+export function notInBuild(path: readonly PropertyKey[], value: unknown): string | undefined {
+  const row = absent.find((candidate) => covers(candidate.path, path) && (candidate.values?.includes(value) ?? true));
+  if (!row) return undefined;
+  return row.advice === undefined ? 'not in this build' : `not in this build; ${row.advice}`;
+}
+
+function covers(pattern: readonly string[], path: readonly PropertyKey[]): boolean {
+  return pattern.length === path.length && pattern.every((part, index) => part === '*' || part === String(path[index]));
+}

@@ -1,0 +1,73 @@
+import * as z from 'zod';
+import { readBytes, readCount, readMilliseconds } from './amounts.ts';
+import type { Reading } from './problems.ts';
+import { hasNumbers, meaning } from './reading.ts';
+
+/** Every bound of the gateway. Names ending in `Ms` are milliseconds, in `BytesMax` bytes, all others counts. */
+export interface Limits {
+  bodyBytesMax: number;
+  headerBytesMax: number;
+  answerBytesMax: number;
+  eventBytesMax: number;
+  upstreamTimeoutMs: number;
+  holdMsMax: number;
+  headersTimeoutMs: number;
+  bodyTimeoutMs: number;
+  connectionsMax: number;
+  streamsMax: number;
+  streamsPerKeyMax: number;
+  heartbeatMs: number;
+  drainMsMax: number;
+  failedAuthPerMinuteMax: number;
+  jsonDepthMax: number;
+  jsonNodesMax: number;
+}
+
+/** Larger bodies would not fit into one string of the engine. */
+const largestBytes = 256 * 1024 ** 2;
+/** Timers with a longer delay fire at once (Node's setTimeout). */
+const longestMs = 2 ** 31 - 1;
+const largestCount = 100_000_000;
+
+const bytes = limit(readBytes, largestBytes, '256MiB');
+const ms = limit(readMilliseconds, longestMs, '24d');
+const count = limit(readCount, largestCount, '100000000');
+
+export const limitsSchema = z
+  .strictObject({
+    bodyBytesMax: bytes('4MiB', 'Largest request body.'),
+    headerBytesMax: bytes('16KiB', 'Largest request head.'),
+    answerBytesMax: bytes('16MiB', 'Largest answer of an upstream that is not a stream.'),
+    eventBytesMax: bytes('4MiB', 'Largest single event in a stream.'),
+    upstreamTimeoutMs: ms(60_000, 'Longest wait for the head of an answer.'),
+    holdMsMax: ms(120_000, 'How long money stays reserved for a running call; must exceed upstreamTimeoutMs.'),
+    headersTimeoutMs: ms(10_000, 'Longest time a client may take to send its request head.'),
+    bodyTimeoutMs: ms(30_000, 'Longest time a client may take to send its request body.'),
+    connectionsMax: count(10_000, 'Open client connections.'),
+    streamsMax: count(5_000, 'Open streams.'),
+    streamsPerKeyMax: count(100, 'Open streams of one key.'),
+    heartbeatMs: ms(15_000, 'Time between two comments in a quiet stream.'),
+    drainMsMax: ms(25_000, 'Longest time running calls get when the process is asked to stop.'),
+    failedAuthPerMinuteMax: count(1_000, 'Failed authentications per address and minute.'),
+    jsonDepthMax: limit(readCount, 1_000, '1000')(64, 'Deepest nesting of a JSON body.'),
+    jsonNodesMax: count(100_000, 'Most values in a JSON body.'),
+  })
+  .refine((limits) => limits.holdMsMax > limits.upstreamTimeoutMs, {
+    // Also judged when another limit is wrong, so that all problems come at once.
+    when: ({ value }) => hasNumbers(value, ['holdMsMax', 'upstreamTimeoutMs']),
+    path: ['holdMsMax'],
+    error: 'must be greater than upstreamTimeoutMs, or a hold could end while its call is still running',
+  });
+
+function limit(read: (written: number | string) => Reading<number>, max: number, maxText: string) {
+  const bounded = (written: number | string): Reading<number> => {
+    const reading = read(written);
+    if (!('value' in reading)) return reading;
+    if (reading.value < 1) return { message: 'must be greater than zero' };
+    return reading.value <= max ? reading : { message: `must be at most ${maxText}` };
+  };
+  return (fallback: number | string, description: string) =>
+    meaning(z.union([z.int(), z.string()]), bounded)
+      .prefault(fallback)
+      .describe(description);
+}

@@ -1,0 +1,117 @@
+import * as z from 'zod';
+import { type Micros, parseMicros } from '../domain/money.ts';
+import { readHttpUrl } from './addresses.ts';
+import { readCredentialHeader, readCredentialValue } from './credential.ts';
+import type { Reading } from './problems.ts';
+import { checked, meaning, oneOrMore } from './reading.ts';
+
+export interface RuleConfig {
+  /** Glob patterns, in the order written. */
+  match: string[];
+  /** All of them are needed. */
+  scopes: string[];
+  price: Micros;
+  /** Source of a CEL condition. */
+  when?: string;
+}
+
+export interface UpstreamConfig {
+  name: string;
+  url: string;
+  environment: 'live' | 'test';
+  /** Header names in lower case, each once. */
+  credentials: { header: string; value: string }[];
+  /** `annotations`: the scope a tool needs follows from what the upstream says about it. */
+  tools: RuleConfig[] | 'annotations';
+  resources: RuleConfig[];
+  prompts: RuleConfig[];
+  methods: RuleConfig[];
+  denials: 'jsonrpc' | 'http' | 'tool-error';
+}
+
+const pattern = checked((text) => {
+  if (text === '' || text.length > 512) return { message: 'must have 1 to 512 characters' };
+  return /[\x00-\x1f\x7f]/.test(text) ? { message: 'must not contain control characters' } : undefined;
+});
+
+/** Methods that another section, or keygate itself, decides about. */
+const families = ['tools/', 'resources/', 'prompts/', 'notifications/', 'tasks/'];
+const singles = ['initialize', 'ping', 'server/discover', 'completion/complete', 'subscriptions/listen'];
+
+const methodPattern = checked((text) => {
+  const literal = /^[^*?[{]*/.exec(text)?.[0] ?? '';
+  const open = literal !== text;
+  const touches = (name: string): boolean =>
+    (open && name.startsWith(literal)) || (name.endsWith('/') ? literal.startsWith(name) : literal === name);
+  const taken = [...families, ...singles].find(touches);
+  if (text === '' || text.length > 512) return { message: 'must have 1 to 512 characters' };
+  if (taken === undefined) return undefined;
+  if (/^(?:tasks|subscriptions)\//.test(taken))
+    return { message: `covers ${wild(taken)}, which this build does not forward`, hint: 'not in this build' };
+  return {
+    message: `covers ${wild(taken)}, which is not decided here`,
+    hint: 'use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel',
+  };
+});
+
+function wild(name: string): string {
+  return name.endsWith('/') ? `${name}*` : name;
+}
+
+const scope = checked((text) => {
+  if (text === '') return { message: 'must not be empty' };
+  return text === 'none' ? { message: 'must name a scope: there are no rules that need none', hint: 'such as read:wiki' } : undefined;
+});
+
+const price = meaning(z.string(), (text): Reading<Micros> => {
+  const micros = parseMicros(text);
+  return micros === undefined
+    ? { message: 'must be a decimal number with at most six places, from 0 to 1000000000', hint: 'such as "0.002"' }
+    : { value: micros };
+});
+
+const condition = checked((text) => (text.trim() === '' || text.length > 4096 ? { message: 'must have 1 to 4096 characters' } : undefined));
+
+function ruleSchema(match: typeof pattern) {
+  return z
+    .strictObject({
+      match: oneOrMore(match).describe('Name patterns: * within one segment, ** across them.'),
+      scope: oneOrMore(scope).describe('The scope a key needs; with a list, all of them.'),
+      price: price.prefault('0').describe('Price of one call: a decimal string with at most six places.'),
+      when: condition.optional().describe('CEL condition on args, tool and key.'),
+    })
+    .transform(({ match, scope, price, when }): RuleConfig => ({ match, scopes: scope, price, ...(when !== undefined && { when }) }));
+}
+
+const rules = z.array(ruleSchema(pattern));
+
+const credentialSchema = z.strictObject({
+  header: meaning(z.string(), readCredentialHeader).describe('Name of the request header.'),
+  value: meaning(z.string(), readCredentialValue).describe('Take it from ${env:NAME} or ${file:/path}.'),
+});
+
+const credentialList = meaning(oneOrMore(credentialSchema), (list): Reading<{ header: string; value: string }[]> => {
+  const names = list.map(({ header }) => header);
+  return new Set(names).size === names.length ? { value: list } : { message: 'sets the same header twice' };
+});
+
+export const upstreamSchema = z.strictObject({
+  url: meaning(z.string(), (text): Reading<string> => {
+    const reading = readHttpUrl(text, 'use `credential` to send a secret in a header');
+    return 'value' in reading ? { value: reading.value.href } : reading;
+  }).describe('The MCP endpoint: http or https, without credentials, query or fragment.'),
+  transport: z.literal('http').optional().describe('Streamable HTTP is the only transport of this build.'),
+  environment: z.enum(['live', 'test']).default('live').describe('A test key reaches only test upstreams, a live key only live ones.'),
+  credential: credentialList.optional().describe('Headers that identify keygate to the upstream; agents never see them.'),
+  tools: z
+    .union([z.literal('annotations'), rules])
+    .prefault([])
+    .describe('First match wins; no match is refused.'),
+  resources: rules.prefault([]).describe('Rules for resource URIs.'),
+  prompts: rules.prefault([]).describe('Rules for prompt names.'),
+  methods: z
+    .array(ruleSchema(methodPattern))
+    .prefault([])
+    .describe('Rules for methods without a section of their own, such as logging/setLevel.'),
+  denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
+});

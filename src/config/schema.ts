@@ -1,0 +1,143 @@
+import * as z from 'zod';
+import { type Listen, listenersCollide, readCidr, readHttpUrl, readListen, readOrigin } from './addresses.ts';
+import { readDuration } from './amounts.ts';
+import type { Reading } from './problems.ts';
+import { checked, hasNumbers, meaning, oneOrMore } from './reading.ts';
+import { type Limits, limitsSchema } from './schema-limits.ts';
+import { type UpstreamConfig, upstreamSchema } from './schema-upstream.ts';
+
+export type { Limits } from './schema-limits.ts';
+export type { RuleConfig, UpstreamConfig } from './schema-upstream.ts';
+
+/** A configuration as the rest of the program sees it: complete, checked, frozen. Times are milliseconds. */
+export interface Config {
+  listen: { mcp: Listen; admin: Listen; trustedProxies: string[]; origins: string[] };
+  /** Without a slash at the end. */
+  publicUrl: string;
+  /** Absolute. */
+  store: { folder: string };
+  keys: {
+    prefix: string;
+    /** Newest first, at least one, each of at least 32 characters; so is `seal`. */
+    peppers: string[];
+    seal: string[];
+    /** Text of a JWK Set (RFC 7517 section 5). */
+    signing: string;
+    expiry: { defaultMs: number; maxMs: number; required: boolean };
+  };
+  scopes: { hierarchy: string[] };
+  /** By name; has no prototype, so that no name is found that was not configured. */
+  upstreams: Record<string, UpstreamConfig>;
+  journal: { arguments: 'hash' | 'none'; retainMs: number };
+  limits: Limits;
+}
+
+const duration = meaning(z.string(), readDuration);
+const listen = (fallback: string) => meaning(z.string(), readListen).prefault(fallback);
+
+const listenSchema = z
+  .strictObject({
+    mcp: listen('127.0.0.1:8080').describe('Data plane: agents come here. host:port; port 0 is any free one.'),
+    admin: listen('127.0.0.1:8081').describe('Admin API, metrics and health; never the same listener.'),
+    trustedProxies: z.array(meaning(z.string(), readCidr)).prefault([]).describe('Networks (CIDR) whose X-Forwarded-For is believed.'),
+    origins: z.array(meaning(z.string(), readOrigin)).prefault([]).describe('Browser origins that may call.'),
+  })
+  .refine(({ mcp, admin }) => !listenersCollide(mcp, admin), {
+    when: ({ value }) => ['mcp', 'admin'].every((name) => hasNumbers((value as Record<string, unknown> | null)?.[name], ['port'])),
+    path: ['admin'],
+    error: 'must be another listener than listen.mcp',
+    params: { hint: 'choose another port' },
+  });
+
+const publicUrl = meaning(z.string(), (text): Reading<string> => {
+  const reading = readHttpUrl(text);
+  return 'value' in reading ? { value: reading.value.href.replace(/\/+$/, '') } : reading;
+});
+
+/** The folder of the embedded store, as written. */
+export function readStore(text: string): Reading<string> {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
+  if (scheme?.toLowerCase().startsWith('redis'))
+    return { message: 'must be a folder: Redis stores are not supported', hint: 'not in this build' };
+  if (scheme !== undefined) return { message: 'must be a folder, not a URL', hint: 'such as ./var' };
+  return text === '' || text.includes('\0') ? { message: 'must be a folder', hint: 'such as ./var' } : { value: text };
+}
+
+const secret = checked((text) =>
+  text.length < 32 ? { message: 'must have at least 32 characters', hint: '`keygate init` makes a good one' } : undefined,
+);
+
+const signing = checked((text) => {
+  const fault = { message: 'must be the text of a JWK Set with at least one key', hint: '{"keys": [{…}]}, as `keygate init` makes it' };
+  try {
+    const keys: unknown = (JSON.parse(text) as { keys?: unknown } | null)?.keys;
+    const fine = Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key?.kty === 'string');
+    return fine ? undefined : fault;
+  } catch {
+    return fault;
+  }
+});
+
+const expirySchema = z
+  .strictObject({
+    default: duration.prefault('90d').describe('Lifetime of a key minted without one.'),
+    max: duration.prefault('365d').describe('Longest lifetime of a key.'),
+    required: z.boolean().default(true).describe('Whether every key must expire.'),
+  })
+  .refine((expiry) => !(expiry.default > expiry.max), {
+    when: ({ value }) => hasNumbers(value, ['default', 'max']),
+    path: ['default'],
+    error: 'must not be longer than max',
+  });
+
+export const keysSchema = z.strictObject({
+  prefix: checked((text) =>
+    /^[a-z][a-z0-9]{0,11}$/.test(text) ? undefined : { message: 'must be 1 to 12 lower-case letters and digits, beginning with a letter' },
+  )
+    .prefault('kg')
+    .describe('First part of every key: kg_live_…'),
+  pepper: oneOrMore(secret).describe(
+    'Secret that keys are stored under; a list rotates it, newest first. Default: the file pepper in the store folder.',
+  ),
+  seal: oneOrMore(secret).describe(
+    'Secret that seals session ids; a list rotates it, newest first. Default: the file seal in the store folder.',
+  ),
+  signing: signing.describe('JWK Set that signs assertions. Default: the file signing.jwk in the store folder.'),
+  expiry: expirySchema.prefault({}).describe('Lifetimes of keys.'),
+});
+
+const action = checked((text) =>
+  /^[a-z][a-z0-9_-]*$/.test(text) ? undefined : { message: 'must be a lower-case word', hint: 'letters, digits, "_" and "-"' },
+);
+const hierarchy = meaning(
+  z.array(action),
+  (list): Reading<string[]> => (new Set(list).size === list.length ? { value: list } : { message: 'names an action twice' }),
+);
+
+/** The written form, once the secrets that were not named have been added. */
+export const writtenSchema = z.strictObject({
+  $schema: z.string().optional().describe('For editors.'),
+  listen: listenSchema.prefault({}).describe('Where to listen.'),
+  publicUrl: publicUrl.optional().describe('What metadata and snippets show. Default: http:// and listen.mcp.'),
+  store: meaning(z.string(), readStore).prefault('./var').describe('Folder of the embedded store.'),
+  workers: z.literal(1).optional().describe('Processes on this machine.'),
+  keys: keysSchema.describe('Agent keys.'),
+  scopes: z
+    .strictObject({ hierarchy: hierarchy.prefault(['read', 'trade', 'manage']).describe('Actions, each including those before it.') })
+    .prefault({})
+    .describe('Scopes.'),
+  upstreams: z.record(z.string(), upstreamSchema).describe('MCP servers by name.'),
+  agents: z.strictObject({}).nullish().describe('Not in this build.'),
+  bots: z.strictObject({}).nullish().describe('Not in this build.'),
+  journal: z
+    .strictObject({
+      arguments: z.enum(['hash', 'none']).default('hash').describe('What the journal keeps of arguments.'),
+      retain: duration.prefault('400d').describe('How long records are kept.'),
+    })
+    .prefault({})
+    .describe('The audit journal.'),
+  limits: limitsSchema.prefault({}).describe('Bounds; every one has a default.'),
+});
+
+/** What writtenSchema gives for a sound file. */
+export type Written = z.output<typeof writtenSchema>;

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { initialise } from './authority/init.ts';
+import { authorityOf, openAuthority } from './compose.ts';
+import { secretFiles } from './config/secret-files.ts';
+import { startDemoUpstream } from './edges/demo/demo-upstream.ts';
+import { demoKeys } from './edges/demo/demo-keys.ts';
+import { demoText } from './edges/demo/demo-text.ts';
+import { configFailure } from './edges/cli/failure.ts';
+import { type ServeOptions, startGateway, untilStopped } from './serve.ts';
+
+/**
+ * The whole thing at once: the bundled MCP server, keygate on the embedded store in front of it, keys, and commands to
+ * copy. A second run reuses the secrets, the store and the keys that are there. Resolves to the exit code.
+ */
+export async function runDemo(options: ServeOptions & { json: boolean; out: (text: string) => void }): Promise<number> {
+  const { configFile, env, cwd, log } = options;
+  const { problems, ...paths } = await secretFiles({ file: configFile, env, cwd });
+  if (problems.length > 0) throw configFailure(configFile, problems, cwd);
+  const made = await initialise({ paths, random: randomBytes, open: () => openAuthority(options) });
+  const gateway = await startGateway(options);
+  const { config, composed } = gateway;
+  try {
+    const upstream = await startDemoUpstream({ main: demoServerMain(), url: config.upstreams['demo']?.url, token: demoToken(env), log });
+    try {
+      const keys = await demoKeys({ authority: authorityOf(config, composed.store), folder: config.store.folder });
+      options.out(demoText({ gateway, keys, operatorKey: made.operator?.key, json: options.json }));
+      await untilStopped(() => void gateway.reload());
+    } finally {
+      await upstream.close();
+    }
+  } finally {
+    await gateway.drain();
+  }
+  return 0;
+}
+
+/** The same default as config/keygate.yaml. */
+function demoToken(env: ServeOptions['env']): string {
+  return env['DEMO_TOKEN'] || 'demo-backend-credential';
+}
+
+function demoServerMain(): string {
+  const main = fileURLToPath(new URL('../examples/demo-server/main.ts', import.meta.url));
+  if (existsSync(main)) return main;
+  throw new Error('the demo server is not part of this installation; run the demo from a checkout of the repository');
+}

@@ -1,0 +1,164 @@
+import { JsonWalk } from './json-walk.ts';
+import type { ResponseMessage, Span } from './message.ts';
+import type { ListMember } from './method.ts';
+import { splice } from './splice.ts';
+
+/** One element of a list result. Members are present where they stand there as the right type. */
+export interface ListedItem {
+  readonly span: Span;
+  readonly name?: string;
+  readonly uri?: string;
+  readonly uriTemplate?: string;
+  readonly annotations?: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
+}
+
+type Edit = { span: Span; text: string };
+type Draft = { -readonly [member in keyof ListedItem]: ListedItem[member] };
+
+/** The member by which rules know an element; an element without it cannot be judged. */
+const nameOf = { tools: 'name', prompts: 'name', resources: 'uri', resourceTemplates: 'uriTemplate' } as const;
+
+/** The text was scanned when the message was made: reading it again needs no limits. */
+const unlimited = { depthMax: Number.POSITIVE_INFINITY, nodesMax: Number.POSITIVE_INFINITY };
+
+/**
+ * The response's bytes without the elements of `result.<member>` that `keep` refuses, or that have no name to judge
+ * them by (fail closed). Every other byte stays: order, cursor, unknown fields, spelling of numbers. The same Buffer
+ * when nothing is cut, or the member is absent. With `private` the caching members are narrowed as by makePrivate().
+ * Throws when the member is no array: the upstream's answer is no list.
+ */
+export function filterList(options: {
+  message: ResponseMessage;
+  member: ListMember;
+  keep: (item: ListedItem) => boolean;
+  private?: { ttlMsMax: number } | undefined;
+}): Buffer {
+  const { message, member, keep } = options;
+  const judged = (item: ListedItem) => item[nameOf[member]] !== undefined && keep(item);
+  let removals: Edit[] = [];
+  const edits: Edit[] = [];
+  eachResultMember(message, (walk, name) => {
+    if (name === member) removals = cuts(readElements(walk, member), judged);
+    else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));
+    else walk.value();
+  });
+  const all = [...removals, ...edits];
+  return all.length === 0 ? message.bytes : splice(message.bytes, all);
+}
+
+/**
+ * The response's bytes with `result.cacheScope` "private" and `result.ttlMs` (milliseconds) at most `ttlMsMax`, where
+ * they stand there (2026-07-28): what was made for one caller must not be kept for others. Nothing is added.
+ */
+export function makePrivate(options: { message: ResponseMessage; ttlMsMax: number }): Buffer {
+  const { message, ttlMsMax } = options;
+  const edits: Edit[] = [];
+  eachResultMember(message, (walk, name) => edits.push(...cachingEdits(walk, name, ttlMsMax)));
+  return edits.length === 0 ? message.bytes : splice(message.bytes, edits);
+}
+
+/** The elements that can be judged, in their order. Empty when the member is absent; throws when it is no array. */
+export function listItems(message: ResponseMessage, member: ListMember): ListedItem[] {
+  let items: ListedItem[] = [];
+  eachResultMember(message, (walk, name) => {
+    if (name === member) items = readElements(walk, member).filter((item) => item[nameOf[member]] !== undefined);
+    else walk.value();
+  });
+  return items;
+}
+
+/** `result.nextCursor`, where it is a string. */
+export function nextCursorOf(message: ResponseMessage): string | undefined {
+  let cursor: string | undefined;
+  eachResultMember(message, (walk, name) => {
+    if (name === 'nextCursor') cursor = readText(walk);
+    else walk.value();
+  });
+  return cursor;
+}
+
+/** Calls `read` for each member of an object result; it must read the value. */
+function eachResultMember(message: ResponseMessage, read: (walk: JsonWalk, name: string) => void): void {
+  if (message.outcome !== 'result') return;
+  const walk = new JsonWalk({ bytes: message.bytes, limits: unlimited, at: message.body.start });
+  eachMember(walk, (name) => read(walk, name));
+}
+
+function readElements(walk: JsonWalk, member: ListMember): ListedItem[] {
+  if (!walk.isArray()) throw new Error(`result.${member} is no array`);
+  const elements: ListedItem[] = [];
+  if (walk.openArray()) {
+    do elements.push(readElement(walk));
+    while (walk.moreElements());
+  }
+  return elements;
+}
+
+function readElement(walk: JsonWalk): ListedItem {
+  const start = walk.at;
+  const item: Draft = { span: { start, end: start } };
+  eachMember(walk, (name) => {
+    if (name === 'name' || name === 'uri' || name === 'uriTemplate') {
+      const text = readText(walk);
+      if (text !== undefined) item[name] = text;
+    } else if (name === 'annotations') item.annotations = readAnnotations(walk);
+    else walk.value();
+  });
+  item.span = { start, end: walk.at };
+  return item;
+}
+
+function readAnnotations(walk: JsonWalk): { readOnlyHint?: boolean; destructiveHint?: boolean } {
+  const annotations: { readOnlyHint?: boolean; destructiveHint?: boolean } = {};
+  eachMember(walk, (name) => {
+    if ((name === 'readOnlyHint' || name === 'destructiveHint') && (walk.isTrue() || walk.isFalse())) annotations[name] = walk.isTrue();
+    walk.value();
+  });
+  return annotations;
+}
+
+/** Reads the value at hand; of an object, `read` gets each member's name and reads its value. */
+function eachMember(walk: JsonWalk, read: (name: string) => void): void {
+  if (!walk.isObject()) walk.value();
+  else if (walk.openObject()) {
+    do read(walk.name());
+    while (walk.moreMembers());
+  }
+}
+
+function readText(walk: JsonWalk): string | undefined {
+  const isString = walk.isString();
+  walk.value();
+  return isString ? walk.text() : undefined;
+}
+
+/** The cuts that leave the kept elements with the right commas between them. */
+function cuts(elements: readonly ListedItem[], keep: (element: ListedItem) => boolean): Edit[] {
+  const edits: Edit[] = [];
+  const kept = elements.map(keep);
+  for (let first = 0; first < elements.length; first++) {
+    if (kept[first]) continue;
+    let last = first;
+    while (last + 1 < elements.length && !kept[last + 1]) last++;
+    const next = elements[last + 1];
+    // A run at the end takes the comma before it along, any other run the comma behind it.
+    const start = (next === undefined ? elements[first - 1]?.span.end : undefined) ?? (elements[first] as ListedItem).span.start;
+    const end = next?.span.start ?? (elements[last] as ListedItem).span.end;
+    edits.push({ span: { start, end }, text: '' });
+    first = last;
+  }
+  return edits;
+}
+
+/** Reads the value of one result member, and gives what must be changed in it. */
+function cachingEdits(walk: JsonWalk, name: string, ttlMsMax: number): Edit[] {
+  const start = walk.at;
+  const isNumber = walk.isNumber();
+  walk.value();
+  if (name !== 'cacheScope' && name !== 'ttlMs') return [];
+  const span = { start, end: walk.at };
+  const text = walk.bytes.toString('utf8', span.start, span.end);
+  if (name === 'cacheScope') return text === '"private"' ? [] : [{ span, text: '"private"' }];
+  // What is no number is no bound either.
+  return isNumber && Number(text) <= ttlMsMax ? [] : [{ span, text: String(ttlMsMax) }];
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { compileGlob } from './glob.ts';
+import type { Environment } from './key.ts';
+import { type Micros, zeroMicros } from './money.ts';
+import type { Condition, DenialMode, Rule, Subject, UpstreamPolicy } from './policy.ts';
+import { normaliseUri } from './resource-uri.ts';
+
+/** A rule as the configuration has it, read and checked. */
+export interface RuleConfigLike {
+  readonly match: readonly string[];
+  readonly scopes: readonly string[];
+  readonly price: Micros;
+  readonly when?: string | undefined;
+}
+
+type CompileCondition = (source: string) => Condition;
+
+/** @throws Error where a condition does not compile; the configuration's reader reports it before */
+export function compileRules(options: {
+  upstream: string;
+  subject: Subject;
+  rules: readonly RuleConfigLike[];
+  compileCondition: CompileCondition;
+}): Rule[] {
+  const { upstream, subject, compileCondition } = options;
+  return options.rules.map(({ match, scopes, price, when }, at) => ({
+    id: `${upstream}.${subject}[${at}]`,
+    subject,
+    match,
+    scopes,
+    price,
+    ...(when === undefined ? {} : { when: compileCondition(when) }),
+  }));
+}
+
+/**
+ * Compiles what decides about calls to one upstream. Resources are looked up by URIs that `normaliseUri` has returned; their patterns are
+ * brought to the same form here, so that `wiki://Home` finds what it names.
+ * @param options.annotated the upstream comes from a client's own file; it counts only while no tool rule is written
+ */
+export function compileUpstreamPolicy(options: {
+  name: string;
+  environment: Environment;
+  denials: DenialMode;
+  sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>;
+  compileCondition: CompileCondition;
+  annotated?: boolean;
+}): UpstreamPolicy {
+  const { name, environment, denials, sections, compileCondition } = options;
+  const lookUp = (subject: Subject): ((name: string) => Rule | undefined) =>
+    compileLookUp(compileRules({ upstream: name, subject, rules: sections[subject], compileCondition }), subject);
+  const finders = { tools: lookUp('tools'), resources: lookUp('resources'), prompts: lookUp('prompts'), methods: lookUp('methods') };
+  const annotated = options.annotated === true && sections.tools.length === 0;
+  return {
+    name,
+    environment,
+    denials,
+    annotated,
+    scopes: scopesOf(sections, annotated ? [`read:${name}`, `trade:${name}`, `manage:${name}`] : []),
+    revision: revisionOf(sections, annotated),
+    ruleFor: (subject, wanted) => finders[subject](wanted),
+  };
+}
+
+/** The rule that a tool's annotations suggest, where none is written: it is free, and needs one scope on its upstream. */
+export function annotationRule(options: {
+  upstream: string;
+  tool: string;
+  annotations: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
+}): Rule {
+  const { upstream, tool, annotations } = options;
+  // Both come from the upstream unchecked, so only the boolean counts.
+  const action = annotations.readOnlyHint === true ? 'read' : annotations.destructiveHint === true ? 'manage' : 'trade';
+  return { id: `${upstream}.annotations`, subject: 'tools', match: [tool], scopes: [`${action}:${upstream}`], price: zeroMicros };
+}
+
+const memoEntriesMax = 10_000;
+const memoCharactersMax = 512;
+
+/**
+ * First match wins, at the cost of a map look-up for exact names and for names seen before; only a new name that a pattern may match walks
+ * the patterns. Maps, not objects: `__proto__` and `toString` are names like any other (A02).
+ */
+function compileLookUp(rules: readonly Rule[], subject: Subject): (name: string) => Rule | undefined {
+  const exact = new Map<string, number>();
+  const globs: { readonly at: number; readonly matches: (name: string) => boolean }[] = [];
+  for (const [at, rule] of rules.entries()) {
+    for (const written of rule.match) {
+      const pattern = subject === 'resources' ? (normaliseUri(written) ?? written) : written;
+      if (pattern.includes('*')) globs.push({ at, matches: compileGlob(pattern, subject === 'resources' ? 'uri' : 'name') });
+      else if (!exact.has(pattern)) exact.set(pattern, at);
+    }
+  }
+  const firstGlob = globs[0]?.at ?? rules.length;
+  const memo = new Map<string, Rule | undefined>();
+  return (name) => {
+    const exactAt = exact.get(name) ?? rules.length;
+    if (exactAt <= firstGlob) return rules[exactAt];
+    const known = memo.get(name);
+    if (known !== undefined || memo.has(name)) return known;
+    const glob = globs.find(({ at, matches }) => at < exactAt && matches(name));
+    const found = rules[glob?.at ?? exactAt];
+    // Names come from clients: neither many nor long ones may fill the memory (A61).
+    if (memo.size >= memoEntriesMax) memo.clear();
+    if (name.length <= memoCharactersMax) memo.set(name, found);
+    return found;
+  };
+}
+
+function scopesOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>, suggested: readonly string[]): string[] {
+  const { tools, resources, prompts, methods } = sections;
+  return [...new Set([...suggested, ...[tools, resources, prompts, methods].flat().flatMap(({ scopes }) => scopes)])];
+}
+
+function revisionOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>, annotated: boolean): string {
+  const subjects = ['tools', 'resources', 'prompts', 'methods'] as const;
+  // Members are named one by one, so that the order in which a file writes them changes nothing.
+  const rules = subjects.map((subject) => sections[subject].map(({ match, scopes, price, when }) => [match, scopes, price, when ?? null]));
+  return createHash('sha256')
+    .update(JSON.stringify([rules, annotated]))
+    .digest('hex')
+    .slice(0, 12);
+}

@@ -1,0 +1,29 @@
+import type { Authority } from '../../authority/authority.ts';
+import type { Loaded } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
+
+/** What the command line works with; compose supplies it, tests replace it. */
+export interface CliDeps {
+  /** Reads and judges the configuration, conditions and scopes of its rules included. */
+  readConfig(options: { configFile: string }): Promise<Loaded>;
+  /**
+   * Reads the configuration and opens its store.
+   * @throws CommandFailure where the configuration has problems or the store cannot be opened
+   */
+  openAuthority(options: { configFile: string }): Promise<{ authority: Authority; config: Config; close(): Promise<void> }>;
+  /** Serves until told to stop; resolves to the exit code. @throws CommandFailure as openAuthority does */
+  serve(options: { configFile: string }): Promise<number>;
+  /** Serves a demonstration with upstreams of its own; resolves to the exit code. */
+  demo(options: { configFile: string; json: boolean }): Promise<number>;
+  /** Writes exactly this text to standard output. A promise resolves once more may be written. */
+  out(text: string): void | Promise<void>;
+  /** Writes exactly this text to standard error. */
+  err(text: string): void;
+  /** Standard input, for `connect`. */
+  readonly input: AsyncIterable<Uint8Array | string>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly version: string;
+  /** Ends commands that run until stopped (`journal tail --follow`, `connect`). */
+  readonly signal?: AbortSignal;
+}

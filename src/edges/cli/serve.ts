@@ -1,0 +1,21 @@
+import { type Command, Option } from 'commander';
+import { notInThisBuild } from './failure.ts';
+import { wholeNumber } from './parse-options.ts';
+import type { Registrar } from './shell.ts';
+
+export function addServe(program: Command, registrar: Registrar): void {
+  program
+    .command('serve')
+    .description('serve MCP and the admin listener until told to stop')
+    .addOption(new Option('--workers <number>', 'processes on this machine').argParser(wholeNumber({ min: 0, max: 1024 })).default(1))
+    .action(
+      registrar.run(async (shell, options: { workers: number }) => {
+        if (options.workers !== 1) throw notInThisBuild('--workers other than 1');
+        return await shell.deps.serve({ configFile: shell.configFile });
+      }),
+    );
+  program
+    .command('demo')
+    .description('try keygate at once: a gateway, upstreams and keys of its own')
+    .action(registrar.run(async (shell) => await shell.deps.demo({ configFile: shell.configFile, json: shell.json })));
+}

@@ -1,0 +1,36 @@
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP, isIPv6 } from 'node:net';
+
+/** Tells whose address a request came from. Only proxies named in `listen.trustedProxies` are believed about others. */
+export type ClientAddress = (incoming: IncomingMessage) => string;
+
+/** @param trustedProxies CIDR blocks or single addresses */
+export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
+  const trusted = new BlockList();
+  for (const block of trustedProxies) {
+    const [address = '', bits] = block.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    if (bits === undefined) trusted.addAddress(address, family);
+    else trusted.addSubnet(address, Number(bits), family);
+  }
+  const isTrusted = (address: string) => isIP(address) !== 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+
+  return (incoming) => {
+    let address = plain(incoming.socket.remoteAddress ?? 'unknown');
+    if (trustedProxies.length === 0 || !isTrusted(address)) return address;
+    const claims = String(incoming.headers['x-forwarded-for'] ?? '').split(',');
+    // From the right: each hop is believed only while the one that reported it is trusted.
+    for (const claim of claims.reverse()) {
+      const hop = plain(claim.trim());
+      if (isIP(hop) === 0) return address;
+      address = hop;
+      if (!isTrusted(hop)) return address;
+    }
+    return address;
+  };
+}
+
+/** An IPv4 address that came in over an IPv6 socket is still an IPv4 address. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}

@@ -1,0 +1,82 @@
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import type { Policy } from '../domain/policy.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Arrived } from '../stages/reached.ts';
+import type { ClientAddress } from './client-address.ts';
+import { replyOn } from './outgoing-reply.ts';
+import { readBody } from './read-body.ts';
+import { resourceMetadata } from './resource-metadata.ts';
+
+export interface DataEdge {
+  readonly serve: (arrived: Omit<Arrived, 'draining'>) => Promise<void>;
+  readonly policy: () => Policy;
+  readonly clientAddress: () => ClientAddress;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly publicJwks: object;
+}
+
+/**
+ * The data plane: agents come here. Everything that is not public metadata goes through the gateway, which answers
+ * on the raw response; nothing here decides anything.
+ */
+export function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.get('/.well-known/jwks.json', (c) => c.json(edge.publicJwks, 200, { 'cache-control': 'public, max-age=300' }));
+  app.get('/.well-known/oauth-protected-resource/mcp/:name', (c) => {
+    const metadata = resourceMetadata(edge.policy(), c.req.param('name'));
+    return metadata ? c.json(metadata, 200, { 'cache-control': 'public, max-age=300', 'access-control-allow-origin': '*' }) : c.notFound();
+  });
+  app.get('/.well-known/*', (c) => c.notFound());
+  app.options('*', (c) => {
+    const { origin } = c.env.incoming.headers;
+    if (origin === undefined || !edge.policy().origins.has(origin)) return c.body(null, 403);
+    return c.body(null, 204, { ...corsHeaders(origin), ...preflightHeaders });
+  });
+  app.all('*', async (c) => {
+    await edge.serve(arrive(edge, c.env));
+    return RESPONSE_ALREADY_SENT;
+  });
+  return app;
+}
+
+function arrive(edge: DataEdge, { incoming, outgoing }: HttpBindings): Omit<Arrived, 'draining'> {
+  const policy = edge.policy();
+  const requestId = edge.newId();
+  const { origin } = incoming.headers;
+  const cors = origin !== undefined && policy.origins.has(origin) ? corsHeaders(origin) : {};
+  const { method = '', url = '', headers, rawHeaders, httpVersion } = incoming;
+  const query = url.indexOf('?');
+  return {
+    requestId,
+    at: edge.clock.now(),
+    began: edge.clock.monotonic(),
+    verb: method,
+    httpVersion,
+    path: query < 0 ? url : url.slice(0, query),
+    headers,
+    rawHeaders,
+    address: edge.clientAddress()(incoming),
+    readBody: (bytesMax) => readBody(incoming, bytesMax),
+    reply: replyOn(outgoing, { 'x-request-id': requestId, ...cors }),
+    policy,
+  };
+}
+
+/** Only for origins named in `listen.origins` (WHATWG Fetch, section 3.2). */
+function corsHeaders(origin: string): Record<string, string> {
+  return {
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': 'Mcp-Session-Id, WWW-Authenticate, X-Request-Id, Retry-After',
+    vary: 'Origin',
+  };
+}
+
+const preflightHeaders = {
+  'access-control-allow-methods': 'POST, GET, DELETE',
+  'access-control-allow-headers':
+    'Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Last-Event-ID',
+  'access-control-max-age': '600',
+} as const;

@@ -1,0 +1,57 @@
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+
+/** How a Hono application is called. */
+export type Fetch = Parameters<typeof getRequestListener>[0];
+
+export interface ListenLimits {
+  readonly headerBytesMax: number;
+  readonly headersTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly connectionsMax: number;
+}
+
+export interface Listener {
+  /** Where it listens, with the port the system chose when 0 was asked for. */
+  readonly url: string;
+  readonly server: Server;
+  /** Takes no more connections; resolves when the open ones have ended. Idle ones are closed. */
+  close(): Promise<void>;
+}
+
+const keepAliveMs = 65_000;
+
+/** Opens one listener with its limits on headers, time and connections. @throws Error with the address where it cannot */
+export function listen(options: { fetch: Fetch; host: string; port: number; limits: ListenLimits }): Promise<Listener> {
+  const { fetch, host, port, limits } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<Listener>();
+  const answer = getRequestListener(fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.bodyTimeoutMs + limits.headersTimeoutMs,
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: keepAliveMs,
+      noDelay: true,
+    },
+    (incoming, outgoing) => void answer(incoming, outgoing),
+  );
+  server.maxConnections = limits.connectionsMax;
+  server.once('error', (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
+  server.listen(port, host, () => {
+    const { address, family, port: chosen } = server.address() as AddressInfo;
+    resolve({
+      url: `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`,
+      server,
+      close: () =>
+        new Promise((done) => {
+          server.close(() => done());
+          server.closeIdleConnections();
+        }),
+    });
+  });
+  return promise;
+}

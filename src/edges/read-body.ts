@@ -1,0 +1,26 @@
+import type { IncomingMessage } from 'node:http';
+import { Denial } from '../domain/denial.ts';
+
+/** The body's bytes. @throws Denial MESSAGE_TOO_LARGE as soon as the length is known or the bound is passed */
+export function readBody(incoming: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const tooLarge = () => new Denial('MESSAGE_TOO_LARGE', { facts: { limit: bytesMax } });
+  const declared = incoming.headers['content-length'];
+  if (declared !== undefined && Number(declared) > bytesMax) {
+    reject(tooLarge());
+    return promise;
+  }
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= bytesMax) return void chunks.push(chunk);
+    chunks.length = 0;
+    incoming.pause();
+    incoming.removeAllListeners('data');
+    reject(tooLarge());
+  });
+  incoming.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+  incoming.on('error', (cause) => reject(new Denial('INVALID_MESSAGE', { detail: 'The body ended early.', cause })));
+  return promise;
+}

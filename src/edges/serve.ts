@@ -1,0 +1,55 @@
+import { adminApp } from './admin.ts';
+import { type ClientAddress, createClientAddress } from './client-address.ts';
+import { type DataEdge, dataApp } from './data.ts';
+import { type Fetch, listen } from './listen.ts';
+
+/** What serving needs of the composed gateway; compose supplies it. */
+export interface Served extends Omit<DataEdge, 'clientAddress'> {
+  readonly listen: {
+    readonly mcp: { readonly host: string; readonly port: number };
+    readonly admin: { readonly host: string; readonly port: number };
+    readonly trustedProxies: readonly string[];
+  };
+  readonly limits: { headerBytesMax: number; headersTimeoutMs: number; bodyTimeoutMs: number; connectionsMax: number };
+  readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
+  readonly version: string;
+  /** Why the store or anything else keeps this process from serving, or undefined. */
+  readonly trouble: () => string | undefined;
+}
+
+export interface Serving {
+  readonly mcpUrl: string;
+  readonly adminUrl: string;
+  /** From now on `/readyz` says no, so that nothing new is sent here. */
+  startDraining(): void;
+  /** Resolves once every open request has ended. */
+  closeData(): Promise<void>;
+  closeAdmin(): Promise<void>;
+}
+
+/** Opens both listeners: the data plane for agents, the admin plane for operators; never one socket for both. */
+export async function openListeners(served: Served): Promise<Serving> {
+  const clientAddress: ClientAddress = createClientAddress(served.listen.trustedProxies);
+  let draining = false;
+  const notReady = () => (draining ? 'draining' : served.trouble());
+  const admin = await listen({ fetch: adminApp({ ...served, notReady }).fetch, ...served.listen.admin, limits: served.limits });
+  try {
+    const data = await listen({
+      fetch: dataApp({ ...served, clientAddress: () => clientAddress }).fetch as Fetch,
+      ...served.listen.mcp,
+      limits: served.limits,
+    });
+    return {
+      mcpUrl: data.url,
+      adminUrl: admin.url,
+      startDraining() {
+        draining = true;
+      },
+      closeData: data.close,
+      closeAdmin: admin.close,
+    };
+  } catch (error) {
+    await admin.close();
+    throw error;
+  }
+}

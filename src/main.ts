@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { createLog } from './adapters/log.ts';
+import { openAuthority } from './compose.ts';
+import { runDemo } from './demo.ts';
+import { runCli } from './edges/cli/program.ts';
+import { serveUntilStopped } from './serve.ts';
+
+/** The process: arguments in, exit code out. Everything it does is a command of the command line. */
+const { env } = process;
+const cwd = process.cwd();
+const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const log = createLog({ level: env['KEYGATE_LOG'] ?? 'info' });
+
+process.exitCode = await runCli(
+  {
+    openAuthority: ({ configFile }) => openAuthority({ configFile, env, cwd }),
+    serve: ({ configFile }) => serveUntilStopped({ configFile, env, cwd, log, version }),
+    demo: ({ configFile, json }) => runDemo({ configFile, env, cwd, log, version, json, out: writeOut }),
+    out: writeOut,
+    err: (text) => void process.stderr.write(text),
+    input: process.stdin,
+    env,
+    cwd,
+    version,
+  },
+  process.argv.slice(2),
+);
+
+function writeOut(text: string): Promise<void> | undefined {
+  if (process.stdout.write(text)) return undefined;
+  return new Promise((resolve) => process.stdout.once('drain', () => resolve()));
+}

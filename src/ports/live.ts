@@ -1,0 +1,21 @@
+import type { LedgerRoot } from '../domain/key.ts';
+
+/** A call or stream that is running in this process. */
+export interface LiveEntry {
+  readonly keyId: string;
+  readonly root: LedgerRoot;
+  readonly reservationId: string;
+  readonly holdUntil: number;
+  /** GET streams count against the stream limits. */
+  readonly kind: 'call' | 'stream';
+  /** True while the answer is an event stream: those are cut when their key dies (I3); a plain call is left to finish. */
+  readonly streaming: () => boolean;
+  readonly cut: (why: 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'STORE_UNAVAILABLE' | 'DRAINING') => void;
+}
+
+/** What runs here: renews the holds of running calls, and cuts the streams of keys that died. */
+export interface Live {
+  /** Returns the way out; call it exactly once. @throws Denial OVERLOADED where stream limits are reached */
+  enter(entry: LiveEntry): () => void;
+  readonly size: number;
+}

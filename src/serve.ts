@@ -1,0 +1,136 @@
+import { type Composed, composeGateway, readConfig, requireConfig, type Surroundings } from './compose.ts';
+import type { Config } from './config/schema.ts';
+import { watchConfig } from './config/watch.ts';
+import { openListeners, type Serving } from './edges/serve.ts';
+import { startRounds } from './rounds.ts';
+import { systemClock } from './system-clock.ts';
+import type { Log } from './ports/observe.ts';
+
+export interface ServeOptions extends Surroundings {
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** A gateway that listens. */
+export interface RunningGateway {
+  readonly mcpUrl: string;
+  readonly adminUrl: string;
+  readonly config: Config;
+  readonly composed: Composed;
+  /** Reads the configuration again; the last good one stays in force where the new one has problems. */
+  reload(): Promise<void>;
+  /** Ready no more, streams ended, calls finished and settled, journal signed; bounded by `limits.drainMsMax`. */
+  drain(): Promise<void>;
+}
+
+/** Starts one gateway process. @throws CommandFailure for a bad configuration, Error where a listener or the store cannot be opened */
+export async function startGateway(options: ServeOptions): Promise<RunningGateway> {
+  const { log, version } = options;
+  const loaded = await requireConfig(options);
+  const { config } = loaded;
+  const composed = composeGateway(config, log);
+  const running = new Set<Promise<void>>();
+  let draining = false;
+
+  const track = (call: Promise<void>): Promise<void> => {
+    running.add(call);
+    return call.finally(() => running.delete(call));
+  };
+  let listeners: Serving;
+  try {
+    listeners = await openListeners({
+      serve: (arrived) => track(composed.serve({ ...arrived, draining })),
+      policy: composed.policy,
+      clock: systemClock,
+      newId: composed.newId,
+      publicJwks: composed.publicJwks,
+      listen: config.listen,
+      limits: config.limits,
+      metrics: composed.metrics,
+      version,
+      trouble: () => composed.trouble(),
+    });
+  } catch (error) {
+    await composed.close();
+    throw error;
+  }
+  const rounds = startRounds(composed, { retainMs: config.journal.retainMs, log });
+  let sources = loaded.sources;
+  const reload = async () => {
+    const next = await readConfig(options);
+    sources = next.sources;
+    await takeConfig(composed, { next, config, log });
+  };
+  const watching = watchConfig({ sources: () => sources, onChange: () => void reload().catch((error) => log.fault('a reload failed', error)) });
+
+  return {
+    mcpUrl: listeners.mcpUrl,
+    adminUrl: listeners.adminUrl,
+    config,
+    composed,
+    reload,
+    async drain() {
+      draining = true;
+      listeners.startDraining();
+      watching.close();
+      composed.live.endStreams();
+      const deadline = setTimeout(() => composed.live.endAll(), config.limits.drainMsMax);
+      await listeners.closeData();
+      await Promise.allSettled(running);
+      clearTimeout(deadline);
+      await rounds.stop();
+      await listeners.closeAdmin();
+      await composed.close();
+    },
+  };
+}
+
+/** Puts a new configuration in force, or says why not. Both are journalled. */
+async function takeConfig(
+  composed: Composed,
+  { next, config, log }: { next: Awaited<ReturnType<typeof readConfig>>; config: Config; log: Log },
+): Promise<void> {
+  if (!next.ok) {
+    composed.metrics.configuration('rejected');
+    const problems = next.problems.map(({ path, line, message }) => ({ path, line, message }));
+    log.warn('the changed configuration has problems; the last good one stays in force', { problems });
+    await composed.ledger.record({ kind: 'config.rejected', problems: problems.length });
+    return;
+  }
+  for (const section of ['listen', 'store', 'keys', 'scopes', 'journal'] as const) {
+    if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) {
+      log.warn(`a change of ${section} takes effect only after a restart`, { section });
+    }
+  }
+  composed.apply(next.config);
+  composed.metrics.configuration('reloaded');
+  log.note('the configuration was reloaded', { upstreams: Object.keys(next.config.upstreams) });
+  await composed.ledger.record({ kind: 'config.reloaded', upstreams: Object.keys(next.config.upstreams) });
+}
+
+/** Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads. A second signal does not wait. Resolves to the exit code. */
+export async function serveUntilStopped(options: ServeOptions): Promise<number> {
+  const { log } = options;
+  const gateway = await startGateway(options);
+  log.note('keygate is serving', { mcp: gateway.mcpUrl, admin: gateway.adminUrl, upstreams: Object.keys(gateway.config.upstreams) });
+  await untilStopped(() => void gateway.reload().catch((error) => log.fault('a reload failed', error)));
+  log.note('draining', { running: gateway.composed.live.size });
+  await gateway.drain();
+  log.note('drained');
+  return 0;
+}
+
+/** Resolves at the first SIGTERM or SIGINT. */
+export function untilStopped(onHangup: () => void): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let asked = false;
+  const stop = () => {
+    if (asked) process.exit(1);
+    asked = true;
+    resolve();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGHUP', onHangup);
+  return promise;
+}

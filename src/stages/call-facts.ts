@@ -1,0 +1,66 @@
+import type { RecordFacts } from '../domain/record.ts';
+import type { Ports } from './ports.ts';
+import type { Reached } from './reached.ts';
+
+type Facts = Omit<RecordFacts, 'kind'>;
+
+const userAgentCharsMax = 200;
+
+/** What the journal says about a call, from however far the call has come. Never a secret: keys by id, arguments by keyed hash. */
+export function callFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Facts {
+  return {
+    requestId: reached.requestId,
+    ...callerFacts(reached),
+    address: reached.address,
+    userAgent: reached.headers['user-agent']?.slice(0, userAgentCharsMax),
+    upstream: 'upstream' in reached ? reached.upstream.name : undefined,
+    ...messageFacts(ports, reached),
+  };
+}
+
+function callerFacts(reached: Reached): Facts {
+  if (!('caller' in reached)) return {};
+  const { key } = reached.caller;
+  return {
+    keyId: key.id,
+    parentIds: key.parentIds.length > 0 ? key.parentIds : undefined,
+    org: key.orgId,
+    agent: key.agentId,
+    account: key.accountId,
+    environment: key.environment,
+    onBehalfOf: key.onBehalfOf,
+  };
+}
+
+function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Facts {
+  const method = methodOf(reached);
+  if (!('subject' in reached)) return { method, ...unjudgedSubject(reached) };
+  const { intent, rule, subject, upstream } = reached;
+  const span = intent.kind === 'request' ? intent.message.params.arguments : undefined;
+  return {
+    method,
+    ...subject,
+    argumentsHash: span && intent.kind === 'request' ? ports.hashArguments(intent.message.bytes.subarray(span.start, span.end)) : undefined,
+    rule: rule?.id,
+    ruleRevision: rule ? upstream.revision : undefined,
+  };
+}
+
+/** For a refusal before a rule was found: what the message asked for, as it said it. */
+function unjudgedSubject(reached: Reached): Facts {
+  const scanned = 'scanned' in reached ? reached.scanned : undefined;
+  if (!scanned?.ok || scanned.message.kind !== 'request') return {};
+  const { method, params } = scanned.message;
+  if (method === 'tools/call') return { tool: params.name };
+  if (method === 'prompts/get') return { prompt: params.name };
+  return { resource: params.uri };
+}
+
+/** The JSON-RPC method, or how the journal and the metrics name what has none. */
+export function methodOf(reached: Reached): string | undefined {
+  if (reached.verb === 'GET') return 'stream/open';
+  if (reached.verb === 'DELETE') return 'session/end';
+  const scanned = 'scanned' in reached ? reached.scanned : undefined;
+  if (!scanned?.ok) return undefined;
+  return scanned.message.kind === 'response' ? 'response' : scanned.message.method;
+}

@@ -1,0 +1,55 @@
+import { Denial } from '../domain/denial.ts';
+import type { Message } from '../domain/message.ts';
+import { type Era, nameHeaderMember, statelessVersion, supportedVersions } from '../domain/method.ts';
+import type { Located } from './reached.ts';
+
+/**
+ * Which era does the caller speak? In the session era headers decide nothing. In 2026-07-28 they must equal the body
+ * (transports, standard headers), and the body is what is judged.
+ */
+export function judgeEra({ headers }: Pick<Located, 'headers'>, message: Message | undefined): Era {
+  const version = headers['mcp-protocol-version'];
+  if (version !== undefined && !supportedVersions.includes(String(version))) {
+    throw new Denial('UNSUPPORTED_VERSION', { facts: { supported: supportedVersions, requested: String(version).slice(0, 64) } });
+  }
+  const params = message && message.kind !== 'response' ? message.params : undefined;
+  const claimed = params?.metaProtocolVersion;
+  const discovering = message?.kind === 'request' && message.method === 'server/discover';
+  if (version !== statelessVersion) {
+    if (claimed === undefined && !discovering) return 'session';
+    throw new Denial('HEADER_MISMATCH', {
+      detail: `The body speaks ${claimed ?? statelessVersion} and the header MCP-Protocol-Version does not.`,
+    });
+  }
+  if (message?.kind === 'request') judgeRequestHeaders(headers, message);
+  if (message?.kind === 'notification') {
+    if (claimed !== undefined && claimed !== version) throw new Denial('HEADER_MISMATCH');
+    if (headers['mcp-method'] !== undefined && headers['mcp-method'] !== message.method) throw new Denial('HEADER_MISMATCH');
+  }
+  return 'stateless';
+}
+
+function judgeRequestHeaders(headers: Located['headers'], message: Extract<Message, { kind: 'request' }>): void {
+  const { params, method } = message;
+  if (params.metaProtocolVersion === undefined || !params.metaClientCapabilities) throw new Denial('META_MISSING');
+  if (params.metaProtocolVersion !== statelessVersion)
+    throw new Denial('HEADER_MISMATCH', { detail: 'MCP-Protocol-Version differs from the body.' });
+  if (headers['mcp-method'] !== method) throw new Denial('HEADER_MISMATCH', { detail: 'Mcp-Method is missing or differs from the body.' });
+  const member = nameHeaderMember(method);
+  if (!member) return;
+  const named = headers['mcp-name'];
+  if (typeof named !== 'string' || decodeHeaderValue(named) !== params[member]) {
+    throw new Denial('HEADER_MISMATCH', { detail: `Mcp-Name is missing or differs from params.${member}.` });
+  }
+}
+
+const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/i;
+
+/** 2026-07-28, transports, value encoding: `=?base64?…?=` holds UTF-8; anything else stands for itself. */
+export function decodeHeaderValue(value: string): string | undefined {
+  const base64 = encoded.exec(value)?.[1];
+  if (base64 === undefined) return value;
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.toString('base64').replace(/=+$/, '') !== base64.replace(/=+$/, '')) return undefined;
+  return bytes.toString('utf8');
+}

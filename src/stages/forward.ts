@@ -1,0 +1,103 @@
+import { Denial } from '../domain/denial.ts';
+import type { LiveEntry } from '../ports/live.ts';
+import type { UpstreamExchange, UpstreamFailure, UpstreamRequest } from '../ports/upstreams.ts';
+import { outbound } from './outbound.ts';
+import type { Admitted, Forwarded } from './reached.ts';
+import { answerDenial, asDenial } from './refuse.ts';
+import type { Answer, CutReason, ForwardPorts, Relay, RelayControl, RelayEnd } from './relay.ts';
+import { upstreamDenial } from './relay.ts';
+import { relayAcknowledgement } from './relay-acknowledgement.ts';
+import { relayEvents } from './relay-events.ts';
+import { relayMessage } from './relay-message.ts';
+
+/**
+ * Makes the one attempt and answers the client, whatever comes of it. Never throws: the hold taken before must be settled.
+ */
+export async function forward(ports: ForwardPorts, admitted: Admitted): Promise<Forwarded> {
+  const began = ports.clock.monotonic();
+  const end = await attemptOrRefuse(ports, admitted);
+  if (end.refusal) answerDenial(admitted, end.refusal);
+  return {
+    ...admitted,
+    sent: end.sent,
+    status: end.status,
+    refusal: end.refusal,
+    upstreamMs: Math.round(ports.clock.monotonic() - began),
+  };
+}
+
+type AttemptEnd = RelayEnd & { readonly sent: boolean };
+
+async function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): Promise<AttemptEnd> {
+  try {
+    if (admitted.reply.closed) return { sent: false, status: 'client-gone' };
+    return await attempt(ports, admitted, await outbound(ports, admitted));
+  } catch (thrown) {
+    return { sent: false, status: 'not-sent', refusal: asDenial(ports, admitted, thrown) };
+  }
+}
+
+function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamRequest): Promise<AttemptEnd> {
+  const { promise, resolve } = Promise.withResolvers<AttemptEnd>();
+  const { reply } = admitted;
+  let relay: Relay | undefined;
+  let cut: CutReason | undefined;
+  let exchange: UpstreamExchange | undefined;
+  const control: RelayControl = { abort: () => exchange?.abort() };
+  const leave = enterLive(ports, admitted, {
+    streaming: () => relay?.streaming ?? false,
+    cut(why) {
+      cut = why;
+      control.abort();
+    },
+  });
+  const finish = (end: AttemptEnd) => {
+    leave();
+    resolve(end);
+  };
+  exchange = ports.upstreams.dispatch(request, {
+    onHead(status, headers) {
+      relay = chooseRelay(ports, admitted, { status, headers, control });
+    },
+    onChunk: (chunk) => relay?.chunk(chunk) ?? true,
+    onEnd: () => finish({ sent: true, ...(relay?.end() ?? { status: 'no-answer', refusal: new Denial('UPSTREAM_FAILED') }) }),
+    onFailure(failure) {
+      const end = relay?.fail(failure, cut) ?? failedBeforeHead(failure, reply.closed);
+      finish({ sent: relay !== undefined || failure.sent, ...end });
+    },
+  });
+  // Closing the stream is cancellation in 2026-07-28; in the session era the upstream goes on, and its answer is dropped with us.
+  reply.onGone(control.abort);
+  reply.onDrain(() => exchange.resume());
+  return promise;
+}
+
+function chooseRelay(ports: ForwardPorts, admitted: Admitted, answer: Answer): Relay {
+  const { intent } = admitted;
+  if (intent.kind === 'request' || intent.kind === 'stream') {
+    return isEvents(answer) ? relayEvents(ports, admitted, answer) : relayMessage(ports, admitted, answer);
+  }
+  return relayAcknowledgement(admitted, answer);
+}
+
+function isEvents({ status, headers }: Answer): boolean {
+  return status === 200 && /^text\/event-stream\s*(?:;|$)/i.test(String(headers['content-type'] ?? ''));
+}
+
+function failedBeforeHead(failure: UpstreamFailure, clientGone: boolean): RelayEnd {
+  if (clientGone) return { status: 'client-gone' };
+  return { status: failure.kind, refusal: upstreamDenial(failure) };
+}
+
+function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEntry, 'streaming' | 'cut'>): () => void {
+  const { reservation, caller, intent } = admitted;
+  if (!reservation) return () => undefined;
+  return ports.live.enter({
+    keyId: caller.key.id,
+    root: reservation.root,
+    reservationId: reservation.id,
+    holdUntil: reservation.holdUntil,
+    kind: intent.kind === 'stream' ? 'stream' : 'call',
+    ...stream,
+  });
+}

@@ -1,0 +1,37 @@
+import type { ListedItem } from '../domain/listing.ts';
+import type { ListMember } from '../domain/method.ts';
+import type { Rule, UpstreamPolicy } from '../domain/policy.ts';
+import { normaliseUri } from '../domain/resource-uri.ts';
+import { annotationRule } from '../domain/rule.ts';
+import { covers } from '../domain/scope.ts';
+import type { Annotations } from '../ports/catalogue.ts';
+import type { Located } from './reached.ts';
+
+/** The rule that decides about a tool: written, or suggested by its annotations where the upstream has none written. */
+export function toolRule(
+  upstream: UpstreamPolicy,
+  { tool, annotations }: { tool: string; annotations: Annotations | undefined },
+): Rule | undefined {
+  if (!upstream.annotated) return upstream.ruleFor('tools', tool);
+  return annotations && annotationRule({ upstream: upstream.name, tool, annotations });
+}
+
+/**
+ * Whether a listed item is shown: exactly where a call to it could be admitted. A rule that depends on arguments
+ * is listed, since some arguments may pass.
+ */
+export function mayUse({ upstream, caller }: Pick<Located, 'upstream' | 'caller'>, member: ListMember, item: ListedItem): boolean {
+  const rule = ruleForItem({ upstream, caller }, member, item);
+  return rule?.scopes.every((scope) => covers(caller.scopes, scope)) ?? false;
+}
+
+function ruleForItem({ upstream, caller }: Pick<Located, 'upstream' | 'caller'>, member: ListMember, item: ListedItem): Rule | undefined {
+  if (member === 'tools') {
+    if (item.name === undefined || !caller.admitsTool(item.name)) return undefined;
+    return toolRule(upstream, { tool: item.name, annotations: item.annotations ?? {} });
+  }
+  if (member === 'prompts') return item.name === undefined ? undefined : upstream.ruleFor('prompts', item.name);
+  const uri = member === 'resources' ? item.uri : item.uriTemplate;
+  const resource = uri === undefined ? undefined : normaliseUri(uri);
+  return resource === undefined ? undefined : upstream.ruleFor('resources', resource);
+}

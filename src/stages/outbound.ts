@@ -1,0 +1,43 @@
+import type { UpstreamRequest } from '../ports/upstreams.ts';
+import type { Ports } from './ports.ts';
+import type { Admitted } from './reached.ts';
+
+/** Client headers that mean something to an upstream. Everything else stays here: credentials, cookies, Origin, forwarding claims. */
+const passed = ['mcp-protocol-version', 'mcp-method', 'mcp-name', 'traceparent', 'tracestate', 'baggage'] as const;
+
+/** The one request the upstream gets: the scanned bytes, the upstream's own credential, and who is behind it. */
+export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admitted): Promise<UpstreamRequest> {
+  const { verb, intent, session, policy, upstream, caller, headers: sent, requestId } = admitted;
+  const target = policy.upstreams.get(upstream.name);
+  if (!target) throw new Error(`upstream ${upstream.name} is not configured`);
+  const headers: string[] = ['accept', verb === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
+  const body = bodyOf(intent);
+  if (body) headers.push('content-type', 'application/json');
+  for (const name of passed) {
+    const value = sent[name];
+    if (typeof value === 'string') headers.push(name, value);
+  }
+  for (const name in sent) {
+    // 2026-07-28: unknown Mcp-Param-* are forwarded unchanged; the upstream compares them with the body.
+    if (name.startsWith('mcp-param-') && typeof sent[name] === 'string') headers.push(name, sent[name]);
+  }
+  if (session !== undefined) headers.push('mcp-session-id', session);
+  if (intent.kind === 'stream' && intent.resumed) headers.push('last-event-id', intent.resumed.eventId);
+  headers.push('accept-encoding', 'identity', 'x-request-id', requestId);
+  headers.push('x-keygate-assertion', await ports.assertions.sign({ key: caller.key, audience: target.url }));
+  headers.push(...target.credentials);
+  return {
+    upstream: upstream.name,
+    method: verb,
+    headers,
+    ...(body ? { body } : {}),
+    headTimeoutMs: policy.limits.upstreamTimeoutMs,
+    silenceTimeoutMs: verb === 'GET' ? 0 : policy.limits.upstreamTimeoutMs,
+    long: verb === 'GET',
+  };
+}
+
+function bodyOf(intent: Admitted['intent']): Buffer | undefined {
+  if (intent.kind === 'request' || intent.kind === 'notification') return intent.message.bytes;
+  return intent.kind === 'answer' ? intent.body : undefined;
+}

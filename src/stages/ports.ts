@@ -1,0 +1,29 @@
+import type { Seal } from '../domain/seal.ts';
+import type { Assertions } from '../ports/assertions.ts';
+import type { Callers } from '../ports/callers.ts';
+import type { Catalogue } from '../ports/catalogue.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Ledger } from '../ports/ledger.ts';
+import type { Live } from '../ports/live.ts';
+import type { Log, Metrics, Tally } from '../ports/observe.ts';
+import type { Throttle } from '../ports/throttle.ts';
+import type { Upstreams } from '../ports/upstreams.ts';
+
+/** Everything outside that the stages use. Each stage names the few it needs with Pick. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly callers: Callers;
+  readonly ledger: Ledger;
+  readonly throttle: Throttle;
+  readonly upstreams: Upstreams;
+  readonly catalogue: Catalogue;
+  readonly assertions: Assertions;
+  readonly seal: Seal;
+  readonly live: Live;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly tally: Tally;
+  /** Keyed hash of arguments for the journal, or undefined where nothing of them is to be kept. */
+  readonly hashArguments: (text: Buffer) => string | undefined;
+  readonly newId: () => string;
+}

@@ -1,0 +1,114 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Denial } from '../domain/denial.ts';
+import type { LedgerRoot } from '../domain/key.ts';
+import type { Message, MessageId, Scanned } from '../domain/message.ts';
+import type { Era, MethodGate } from '../domain/method.ts';
+import type { Micros } from '../domain/money.ts';
+import type { Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
+import type { Caller } from '../ports/callers.ts';
+import type { Reply } from '../ports/reply.ts';
+
+/**
+ * How far a request has come. Each stage takes what the stage before it returns, so a call that was never
+ * admitted cannot be forwarded: it does not type-check.
+ */
+
+/** One HTTP request as the edge hands it over, before anything about it was judged. */
+export interface Arrived {
+  readonly requestId: string;
+  /** Milliseconds since the epoch, and on the monotonic clock. */
+  readonly at: number;
+  readonly began: number;
+  readonly verb: string;
+  readonly httpVersion: string;
+  /** Path without the query; the query decides nothing. */
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values as they came, so that repeated ones are seen. */
+  readonly rawHeaders: readonly string[];
+  /** The client's address, after trusted proxies were believed. */
+  readonly address: string;
+  /** @throws Denial MESSAGE_TOO_LARGE, before more than `bytesMax` bytes are kept */
+  readonly readBody: (bytesMax: number) => Promise<Buffer>;
+  readonly reply: Reply;
+  /** True once this process was told to stop: nothing new is begun. */
+  readonly draining: boolean;
+  /** The configuration in force when the request came; a reload never changes it midway. */
+  readonly policy: Policy;
+}
+
+export type Verb = 'POST' | 'GET' | 'DELETE';
+
+/** Well-formed HTTP. A POST's body was read and scanned; whether it is a message is judged after the caller is known. */
+export interface Received extends Arrived {
+  readonly verb: Verb;
+  readonly scanned: Scanned | undefined;
+}
+
+export interface Authenticated extends Received {
+  readonly caller: Caller;
+}
+
+/** At an upstream that this kind of key may use, from where it is. */
+export interface Located extends Authenticated {
+  readonly upstream: UpstreamPolicy;
+}
+
+/** What the caller wants, in its era's terms. */
+export type Intent =
+  | { readonly kind: 'request'; readonly message: Extract<Message, { kind: 'request' }>; readonly gate: MethodGate | undefined }
+  | { readonly kind: 'notification'; readonly message: Extract<Message, { kind: 'notification' }> }
+  /** The client's answer to a server request, already carrying the server's own id. */
+  | { readonly kind: 'answer'; readonly body: Buffer; readonly onceId: string; readonly onceUntil: number }
+  /** A GET stream, or one taken up again after a given event. */
+  | { readonly kind: 'stream'; readonly resumed: ResumedEvent | undefined }
+  | { readonly kind: 'end' };
+
+/** What a sealed event id says: the upstream's own id, and the request whose answer the stream carries, if any. */
+export interface ResumedEvent {
+  readonly eventId: string;
+  readonly answers?: { readonly id: MessageId; readonly method: string };
+}
+
+export interface Understood extends Located {
+  readonly era: Era;
+  readonly intent: Intent;
+  /** The upstream's own session id. */
+  readonly session: string | undefined;
+}
+
+export interface Authorized extends Understood {
+  readonly rule: Rule | undefined;
+  /** What the rule decided about: the tool, the normalised URI, the prompt. */
+  readonly subject: { readonly tool?: string; readonly resource?: string; readonly prompt?: string };
+  readonly price: Micros;
+  /** Counts against budgets, caps and max-uses. */
+  readonly counts: boolean;
+}
+
+declare const admittedMark: unique symbol;
+
+/** The intent is durable (or, for what needs none, the key was proven live). Only the admit stage makes one. */
+export interface Admitted extends Authorized {
+  readonly [admittedMark]: true;
+  readonly reservation: Reservation | undefined;
+}
+
+export interface Reservation {
+  readonly id: string;
+  readonly root: LedgerRoot;
+  readonly holdUntil: number;
+}
+
+/** How the attempt ended. The client has its answer, or is gone. */
+export interface Forwarded extends Admitted {
+  /** False only where it is certain that the upstream got no byte: the hold is then released. */
+  readonly sent: boolean;
+  /** HTTP status of the upstream, or what became of the attempt. */
+  readonly status: number | string;
+  readonly upstreamMs: number;
+  /** The refusal the client got instead of an answer. */
+  readonly refusal: Denial | undefined;
+}
+
+export type Reached = Arrived | Received | Authenticated | Located | Understood | Authorized | Admitted | Forwarded;

@@ -1,0 +1,38 @@
+import { filterList, type ListedItem, makePrivate } from '../domain/listing.ts';
+import type { Message, MessageId, ResponseMessage } from '../domain/message.ts';
+import { gateOf } from '../domain/method.ts';
+import { scan } from '../domain/scan.ts';
+import { mayUse } from './may-use.ts';
+import type { Admitted } from './reached.ts';
+
+/** Answers are larger and deeper than calls, and real servers cut strings in the middle of a character. The bound in bytes is the reader's. */
+const answerLimits = { depthMax: 256, nodesMax: 4_000_000, loneSurrogates: true } as const;
+
+/** The upstream's bytes as one JSON-RPC message, or undefined where they are none. */
+export function scanAnswer(bytes: Buffer): Message | undefined {
+  const scanned = scan(bytes, answerLimits);
+  return scanned.ok ? scanned.message : undefined;
+}
+
+/** True where this is the answer to that request: the same id, of the same type. */
+export function isAnswerTo(message: Message | undefined, id: MessageId): message is ResponseMessage {
+  return message?.kind === 'response' && message.id === id;
+}
+
+/** Longest time a client may keep what was cut down for its key (2026-07-28, caching). */
+const ttlMsMax = 60_000;
+
+/** The answer's bytes as this caller may see them: lists filtered, shared caching made private. Untouched otherwise (I4). */
+export function trimAnswer(admitted: Admitted, { method, message }: { method: string; message: ResponseMessage }): Buffer {
+  const { era } = admitted;
+  const gate = gateOf(method, era);
+  if (message.outcome === 'error' || !gate) return message.bytes;
+  const stateless = era === 'stateless';
+  if (gate.by === 'filter') {
+    const { member } = gate;
+    const keep = (item: ListedItem) => mayUse(admitted, member, item);
+    return filterList({ message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) });
+  }
+  const shared = (gate.by === 'uri' || gate.by === 'key') && gate.private === true;
+  return stateless && shared ? makePrivate({ message, ttlMsMax }) : message.bytes;
+}

@@ -1,0 +1,108 @@
+import { Denial } from '../domain/denial.ts';
+import { scan } from '../domain/scan.ts';
+import type { Arrived, Received, Verb } from './reached.ts';
+
+/** Headers that decide something: two of them could be read two ways (measured: Node keeps the first, others join). */
+const single = new Set([
+  'host',
+  'authorization',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+  'origin',
+  'accept',
+  'mcp-session-id',
+  'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
+  'last-event-id',
+]);
+
+/**
+ * Judges the HTTP form and reads the body. The body is scanned here, once, so that every later refusal can name
+ * the request's own id; whether it is a message at all is judged only after the caller is known.
+ */
+export async function receive(arrived: Arrived): Promise<Received> {
+  if (arrived.draining) throw new Denial('DRAINING');
+  refuseRepeatedHeaders(arrived);
+  refuseForeignOrigin(arrived);
+  const verb = readVerb(arrived);
+  if (verb === 'POST') return { ...arrived, verb, scanned: await readMessage(arrived) };
+  refuseBody(arrived);
+  if (verb === 'GET' && !accepts(arrived.headers.accept, 'text/event-stream')) {
+    throw new Denial('NOT_ACCEPTABLE', { detail: 'A stream needs "Accept: text/event-stream".' });
+  }
+  return { ...arrived, verb, scanned: undefined };
+}
+
+function readVerb({ verb }: Arrived): Verb {
+  if (verb === 'POST' || verb === 'GET' || verb === 'DELETE') return verb;
+  throw new Denial('METHOD_NOT_ALLOWED', { facts: { allow: ['POST', 'GET', 'DELETE'] } });
+}
+
+function refuseRepeatedHeaders({ rawHeaders, headers, httpVersion }: Arrived): void {
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? '';
+    if (!single.has(name)) continue;
+    if (seen.has(name)) throw new Denial('INVALID_MESSAGE', { detail: `The header ${name} stands twice.` });
+    seen.add(name);
+  }
+  // RFC 9112, section 6.1: a transfer coding in HTTP/1.0, or beside a length, has faulty framing.
+  if (headers['transfer-encoding'] !== undefined && (httpVersion !== '1.1' || headers['content-length'] !== undefined)) {
+    throw new Denial('INVALID_MESSAGE', { detail: 'The framing of the body is ambiguous.' });
+  }
+}
+
+/** MCP 2025-11-25, transports, security: Origin is validated against DNS rebinding, and so is Host. */
+function refuseForeignOrigin({ headers, policy }: Arrived): void {
+  const host = headers.host?.toLowerCase();
+  if (host === undefined || !(isLoopback(host) || policy.hosts.has(host))) {
+    throw new Denial('ORIGIN_NOT_ALLOWED', { detail: 'The Host header names neither the public URL nor a loopback name.' });
+  }
+  const { origin } = headers;
+  if (origin !== undefined && !policy.origins.has(origin)) {
+    throw new Denial('ORIGIN_NOT_ALLOWED', { detail: 'This browser origin is not in listen.origins.' });
+  }
+}
+
+const loopback = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?$/;
+
+function isLoopback(host: string): boolean {
+  return loopback.test(host);
+}
+
+function refuseBody({ headers }: Arrived): void {
+  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') {
+    throw new Denial('INVALID_MESSAGE', { detail: 'Only POST carries a body.' });
+  }
+}
+
+async function readMessage(arrived: Arrived): Promise<Received['scanned']> {
+  const { headers, policy } = arrived;
+  if (!isJson(headers['content-type']) || (headers['content-encoding'] ?? 'identity') !== 'identity') {
+    throw new Denial('UNSUPPORTED_MEDIA_TYPE');
+  }
+  // Transports, sending messages: the client must accept both, since the server chooses.
+  if (!accepts(headers.accept, 'application/json') || !accepts(headers.accept, 'text/event-stream')) {
+    throw new Denial('NOT_ACCEPTABLE');
+  }
+  const { bodyBytesMax, jsonDepthMax, jsonNodesMax } = policy.limits;
+  const body = await arrived.readBody(bodyBytesMax);
+  return scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType);
+}
+
+/** RFC 9110, section 12.5.1, as far as MCP needs it: media ranges, with q=0 taken as a refusal. */
+function accepts(header: string | undefined, type: string): boolean {
+  const [family] = type.split('/');
+  return (header ?? '').split(',').some((range) => {
+    const [name, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    if (parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))) return false;
+    return name === type || name === '*/*' || name === `${family}/*`;
+  });
+}

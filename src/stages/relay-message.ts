@@ -1,0 +1,87 @@
+import { Denial } from '../domain/denial.ts';
+import type { RequestMessage, ResponseMessage } from '../domain/message.ts';
+import { splice } from '../domain/splice.ts';
+import { collect } from './collect.ts';
+import type { Admitted } from './reached.ts';
+import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
+import { type Answer, type ForwardPorts, type Relay, type RelayEnd, upstreamDenial } from './relay.ts';
+import { sealedSession } from './sealed-session.ts';
+import { statusDenial } from './status-denial.ts';
+
+/**
+ * One JSON answer, read whole within `answerBytesMax` and judged before the client sees a byte: it must be the answer to
+ * this request and to no other. HTML, broken JSON, a wrong id or an endless body become UPSTREAM_FAILED with the caller's own id.
+ */
+export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: Answer): Relay {
+  const { answerBytesMax } = admitted.policy.limits;
+  const body = collect(answerBytesMax);
+  return {
+    streaming: false,
+    chunk(chunk) {
+      body.add(chunk);
+      if (body.tooLarge) answer.control.abort();
+      return true;
+    },
+    end: () => conclude(ports, admitted, answer, body.bytes()),
+    fail(failure) {
+      if (body.tooLarge) return failed(answer.status, `The upstream's answer is longer than ${answerBytesMax} bytes.`);
+      return admitted.reply.closed ? { status: 'client-gone' } : { status: failure.kind, refusal: upstreamDenial(failure) };
+    },
+  };
+}
+
+function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body: Buffer): RelayEnd {
+  const { status, headers } = answer;
+  const { intent, reply } = admitted;
+  if (reply.closed) return { status: 'client-gone' };
+  if (intent.kind !== 'request') return { status, refusal: statusDenial(admitted, { status, body }) };
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+    return failed(status, 'The upstream sent a content encoding that was not asked for.');
+  const message = isJson(headers) ? scanAnswer(body) : undefined;
+  if (status !== 200) return relayError(admitted, { status, body, message: asError(message, intent.message) });
+  if (!isAnswerTo(message, intent.message.id)) return failed(status, 'The upstream did not answer this request.');
+  return send(ports, admitted, answer, trimAnswer(admitted, { method: intent.message.method, message }));
+}
+
+function send({ seal }: ForwardPorts, { reply, era, ...admitted }: Admitted, { status, headers }: Answer, body: Buffer): RelayEnd {
+  reply.head(200, {
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    'cache-control': era === 'stateless' ? 'no-store, private' : 'no-store',
+    ...sealedSession(seal, admitted, headers),
+  });
+  reply.end(body);
+  return { status };
+}
+
+/** Client errors that the protocol itself gives a body (2026-07-28: 400 and 404); they go on with the caller's own id. */
+const passedStatuses: ReadonlySet<number> = new Set([400, 404]);
+
+function relayError(
+  admitted: Admitted,
+  { status, body, message }: { status: number; body: Buffer; message: ResponseMessage | undefined },
+): RelayEnd {
+  const { reply, intent } = admitted;
+  const denial = statusDenial(admitted, { status, body });
+  if (denial.reason !== 'UPSTREAM_FAILED' || !message || !passedStatuses.has(status) || intent.kind !== 'request')
+    return { status, refusal: denial };
+  const id = JSON.stringify(intent.message.id);
+  const own = message.id === intent.message.id ? message.bytes : splice(message.bytes, [{ span: message.idSpan, text: id }]);
+  reply.head(status, { 'content-type': 'application/json', 'content-length': String(own.length), 'cache-control': 'no-store' });
+  reply.end(own);
+  return { status };
+}
+
+/** An error answer to this request, or to none (a server that could not read the id says null). */
+function asError(message: ReturnType<typeof scanAnswer>, request: RequestMessage): ResponseMessage | undefined {
+  if (message?.kind !== 'response' || message.outcome !== 'error') return undefined;
+  return message.id === null || message.id === request.id ? message : undefined;
+}
+
+function isJson(headers: Answer['headers']): boolean {
+  return /^application\/json\s*(?:;|$)/i.test(String(headers['content-type'] ?? ''));
+}
+
+function failed(status: number, detail: string): RelayEnd {
+  return { status, refusal: new Denial('UPSTREAM_FAILED', { detail, facts: { upstreamStatus: status, outcome: 'unknown' } }) };
+}

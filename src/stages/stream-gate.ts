@@ -1,0 +1,82 @@
+import { Denial } from '../domain/denial.ts';
+import type { ServerEvent } from '../domain/events.ts';
+import type { MessageId, NotificationMessage, RequestMessage } from '../domain/message.ts';
+import { isServerRequest } from '../domain/method.ts';
+import { splice } from '../domain/splice.ts';
+import { mayUse } from './may-use.ts';
+import type { Admitted, ResumedEvent } from './reached.ts';
+import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
+import type { ForwardPorts } from './relay.ts';
+
+export interface StreamGate {
+  /** True once the expected answer has passed. */
+  readonly answered: boolean;
+  /** The event's text as the client may see it; undefined where nothing of it is shown. @throws Denial UPSTREAM_FAILED */
+  judge(event: ServerEvent): string | undefined;
+}
+
+/**
+ * Decides about each message of an upstream's event stream: the expected answer, trimmed; notifications; the few requests
+ * that servers may make, under a sealed one-time id, so that any replica can open the client's answer. Nothing else.
+ */
+export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expected: ResumedEvent['answers']): StreamGate {
+  /** Sealed ids of this stream's server requests, so that the server can cancel them. */
+  const sealedIds = new Map<MessageId, string>();
+  let answered = false;
+
+  return {
+    get answered() {
+      return answered;
+    },
+    judge(event) {
+      if (event.text === undefined || event.text === '' || event.name !== 'message') return undefined;
+      const message = scanAnswer(Buffer.from(event.text));
+      if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream sent an event that is no message.' });
+      if (message.kind === 'notification') return judgeNotification(admitted, message, sealedIds);
+      if (message.kind === 'request') return judgeRequest(ports, admitted, message, sealedIds);
+      if (answered || !expected) return undefined;
+      if (!isAnswerTo(message, expected.id)) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream answered another request.' });
+      answered = true;
+      return trimAnswer(admitted, { method: expected.method, message }).toString('utf8');
+    },
+  };
+}
+
+function judgeRequest(
+  ports: ForwardPorts,
+  admitted: Admitted,
+  message: RequestMessage,
+  sealedIds: Map<MessageId, string>,
+): string | undefined {
+  const { caller, upstream, session, era } = admitted;
+  if (era === 'stateless' || !isServerRequest(message.method)) {
+    ports.log.warn('a server request was dropped', { upstream: upstream.name, method: message.method.slice(0, 64) });
+    return undefined;
+  }
+  const { start, end } = message.idSpan;
+  const plain = JSON.stringify({ id: message.bytes.toString('utf8', start, end), at: ports.clock.now() });
+  const sealed = ports.seal.seal({ purpose: 'request', bound: [caller.key.id, upstream.name, session ?? ''], plain });
+  sealedIds.set(message.id, sealed);
+  return splice(message.bytes, [{ span: message.idSpan, text: JSON.stringify(sealed) }]).toString('utf8');
+}
+
+function judgeNotification(admitted: Admitted, message: NotificationMessage, sealedIds: Map<MessageId, string>): string | undefined {
+  const { params, bytes, method } = message;
+  if (method === 'notifications/cancelled' && params.cancels) {
+    const sealed = sealedIds.get(params.cancels.id);
+    if (sealed === undefined) return undefined;
+    return splice(bytes, [{ span: params.cancels.span, text: JSON.stringify(sealed) }]).toString('utf8');
+  }
+  // An update names a resource: only one that the key may read.
+  if (
+    method === 'notifications/resources/updated' &&
+    !mayUse(admitted, 'resources', { span: { start: 0, end: 0 }, ...uriOf(params.uri) })
+  ) {
+    return undefined;
+  }
+  return bytes.toString('utf8');
+}
+
+function uriOf(uri: string | undefined): { uri: string } | Record<string, never> {
+  return uri === undefined ? {} : { uri };
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { Denial } from '../domain/denial.ts';
+import type { Message, ResponseMessage } from '../domain/message.ts';
+import { type Era, gateOf, isKnownNotification } from '../domain/method.ts';
+import { scan } from '../domain/scan.ts';
+import { splice } from '../domain/splice.ts';
+import { judgeEra } from './era.ts';
+import type { Ports } from './ports.ts';
+import type { Intent, Located, ResumedEvent, Understood } from './reached.ts';
+
+/** Answers to server requests are taken for an hour after the request went out. */
+const answerMsMax = 3_600_000;
+
+/** What does the caller want, in the terms of its era? Sealed ids are opened here; what is not this key's own is not found. */
+export function understand(ports: Pick<Ports, 'seal'>, located: Located): Understood {
+  if (located.verb === 'POST') return understandMessage(ports, located);
+  const era = judgeEra(located, undefined);
+  if (era === 'stateless') throw new Denial('METHOD_NOT_ALLOWED', { detail: 'Protocol 2026-07-28 has no GET or DELETE.' });
+  const session = openSession(ports, located);
+  if (located.verb === 'DELETE') return { ...located, era, session, intent: { kind: 'end' } };
+  return { ...located, era, session, intent: { kind: 'stream', resumed: openEvent(ports, located, session) } };
+}
+
+function understandMessage(ports: Pick<Ports, 'seal'>, located: Located): Understood {
+  const { scanned } = located;
+  if (!scanned) throw new Denial('INVALID_MESSAGE');
+  if (!scanned.ok) throw new Denial(scanned.reason, { detail: scanned.detail });
+  const { message } = scanned;
+  const era = judgeEra(located, message);
+  const starts = message.kind === 'request' && message.method === 'initialize';
+  const session = era === 'session' && !starts ? openSession(ports, located) : undefined;
+  return { ...located, era, session, intent: readIntent(ports, located, { message, era, session }) };
+}
+
+function readIntent(
+  ports: Pick<Ports, 'seal'>,
+  located: Located,
+  { message, era, session }: { message: Message; era: Era; session: string | undefined },
+): Intent {
+  if (message.kind === 'request') {
+    const gate = gateOf(message.method, era);
+    // Unknown methods pass only where a rule of the operator's names them; tasks need ids bound to keys, which no rule can do.
+    if (!gate && !located.upstream.ruleFor('methods', message.method))
+      throw new Denial('UNKNOWN_METHOD', { facts: { method: message.method } });
+    if (message.params.task)
+      throw new Denial('INVALID_MESSAGE', { detail: 'Task-augmented calls are not served here; call without params.task.' });
+    return { kind: 'request', message, gate };
+  }
+  if (message.kind === 'notification') {
+    if (!isKnownNotification(message.method, era) && !located.upstream.ruleFor('methods', message.method)) {
+      throw new Denial('UNKNOWN_METHOD', { facts: { method: message.method } });
+    }
+    return { kind: 'notification', message };
+  }
+  if (era === 'stateless') throw new Denial('INVALID_MESSAGE', { detail: 'Clients send no responses in protocol 2026-07-28.' });
+  return openAnswer(ports, located, { message, session });
+}
+
+/** A client's response passes only as the answer to a request that was forwarded to this key, upstream and session. */
+function openAnswer(
+  ports: Pick<Ports, 'seal'>,
+  { caller, upstream, at, policy }: Located,
+  { message, session }: { message: ResponseMessage; session: string | undefined },
+): Intent {
+  const sealed = typeof message.id === 'string' ? message.id : '';
+  const plain = ports.seal.open({ purpose: 'request', bound: [caller.key.id, upstream.name, session ?? ''], sealed });
+  if (plain === undefined) throw new Denial('INVALID_MESSAGE', { detail: 'This response answers no request of this session.' });
+  const { id, at: sealedAt } = JSON.parse(plain) as { id: string; at: number };
+  if (at > sealedAt + answerMsMax) throw new Denial('INVALID_MESSAGE', { detail: 'The request this response answers is too old.' });
+  const onceId = createHash('sha256').update(sealed).digest('hex');
+  const { jsonDepthMax, jsonNodesMax } = policy.limits;
+  const body = splice(message.bytes, [{ span: message.idSpan, text: id }]);
+  if (!scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax }).ok) throw new Error('a spliced answer no longer scans');
+  return { kind: 'answer', body, onceId, onceUntil: sealedAt + answerMsMax };
+}
+
+function openSession(ports: Pick<Ports, 'seal'>, { headers, caller, upstream }: Located): string | undefined {
+  const sealed = headers['mcp-session-id'];
+  if (sealed === undefined) return undefined;
+  const session = ports.seal.open({ purpose: 'session', bound: [caller.key.id, upstream.name], sealed: String(sealed) });
+  if (session === undefined) throw new Denial('SESSION_NOT_FOUND');
+  return session;
+}
+
+function openEvent(
+  ports: Pick<Ports, 'seal'>,
+  { headers, caller, upstream }: Located,
+  session: string | undefined,
+): ResumedEvent | undefined {
+  const sealed = headers['last-event-id'];
+  if (sealed === undefined) return undefined;
+  const plain = ports.seal.open({ purpose: 'event', bound: [caller.key.id, upstream.name, session ?? ''], sealed: String(sealed) });
+  if (plain === undefined) throw new Denial('SESSION_NOT_FOUND', { detail: 'The Last-Event-ID is not of this session.' });
+  return JSON.parse(plain) as ResumedEvent;
+}

@@ -1,0 +1,79 @@
+import { rmSync } from 'node:fs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { accountsOf, idsSaid, mintCaller, runCaller } from './calling.ts';
+import { openIn, temporaryFolder } from './open.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const budget = 3000;
+
+test('a gateway killed at five points: nothing acknowledged is lost, nothing is spent twice, the journal holds (I1, I2, I8)', async () => {
+  const first = openIn(folder);
+  await mintCaller(first, budget);
+  await first.close();
+  const acknowledged: string[] = [];
+  const settled: string[] = [];
+  // Points in the caller's life, spread without a pattern; a kill lands wherever the process is by then.
+  for (const [round, killAfter] of [7, 61, 178, 333, 524].entries()) {
+    const { lines, signal } = await runCaller({ folder, serving: true, calls: 100_000, prefix: `life${round}`, killAfter });
+    expect(signal).toBe('SIGKILL');
+    acknowledged.push(...idsSaid(lines, 'admitted'));
+    settled.push(...idsSaid(lines, 'settled'));
+
+    const beside = openIn(folder, { instance: `reader${round}` });
+    const before = accountsOf(beside);
+    expect(before.spent + before.held).toBeLessThanOrEqual(budget);
+    expect(before.held).toBeGreaterThan(0);
+    await beside.close();
+
+    const serving = openIn(folder, { instance: `restart${round}`, serving: true });
+    const after = accountsOf(serving);
+    expect(after.journal).toMatchObject({ ok: true });
+    expect(after.held).toBe(0);
+    expect(after.spent).toBe(before.spent + before.held);
+    expect(after.charged).toBe(after.spent);
+    expect(acknowledged.filter((id) => !after.admitted.has(id))).toEqual([]);
+    await serving.close();
+  }
+  expect(acknowledged.length).toBeGreaterThan(300);
+  expect(settled.length).toBeGreaterThan(100);
+}, 60_000);
+
+test('a full disk refuses calls, loses nothing acknowledged and does not end the process', async () => {
+  const first = openIn(folder);
+  await mintCaller(first, 1_000_000_000);
+  await first.close();
+  const { lines, signal, code } = await runCaller({ folder, serving: true, calls: 3000, prefix: 'full', fileBlocksMax: 1200 });
+  expect({ signal, code }).not.toMatchObject({ signal: expect.any(String) });
+  const admitted = idsSaid(lines, 'admitted');
+  const failed = idsSaid(lines, 'failed');
+  expect(admitted.length).toBeGreaterThan(50);
+  expect(failed.length).toBeGreaterThan(50);
+  const after = openIn(folder, { instance: 'after', serving: true });
+  const { journal, admitted: recorded, spent, held, charged } = accountsOf(after);
+  expect(journal).toMatchObject({ ok: true });
+  expect(admitted.filter((id) => !recorded.has(id))).toEqual([]);
+  expect({ held, charged }).toEqual({ held: 0, charged: spent });
+  await after.close();
+}, 60_000);
+
+test('two processes at one budget never pass it and use it up', async () => {
+  const store = openIn(folder);
+  await mintCaller(store, 1200);
+  const epoch = store.keyring.epoch();
+  const runs = await Promise.all(['one', 'two'].map((prefix) => runCaller({ folder, calls: 500, concurrency: 16, prefix })));
+  const { spent, held, charged, journal, admitted } = accountsOf(store);
+  expect(journal).toMatchObject({ ok: true });
+  expect(spent + held).toBeLessThanOrEqual(1200);
+  expect(spent + held).toBeGreaterThan(1200 - 3);
+  expect(charged).toBe(spent);
+  const said = runs.flatMap(({ lines }) => idsSaid(lines, 'admitted'));
+  expect(new Set(said)).toEqual(admitted);
+  expect(runs.every(({ lines }) => idsSaid(lines, 'admitted').length > 0 && idsSaid(lines, 'failed').length === 0)).toBe(true);
+  expect(store.keyring.epoch()).toBe(epoch);
+  await store.close();
+}, 60_000);

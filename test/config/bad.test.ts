@@ -1,0 +1,195 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problems.ts';
+import { folderWith, secrets } from './folder.ts';
+
+const bad = join(import.meta.dirname, 'fixtures', 'bad');
+
+/** One file per mistake, and what is said about it. */
+const expected: Record<string, string | string[]> = {
+  'absent-agents.yaml': '1:11 agents.devops-7f3a: is not supported (hint: not in this build)',
+  'absent-approval.yaml': '4:47 upstreams.wiki.tools[0].approval: is not supported (hint: not in this build)',
+  'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
+  'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
+  'absent-bots.yaml': '1:9 bots.ops-1a: is not supported (hint: not in this build)',
+  'absent-charge.yaml': '4:47 upstreams.wiki.tools[0].charge: is not supported (hint: not in this build)',
+  'absent-command.yaml':
+    '2:11 upstreams.wiki.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
+  'absent-lease.yaml': '4:47 upstreams.wiki.tools[0].lease: is not supported (hint: not in this build)',
+  'absent-passthrough.yaml': '4:5 upstreams.wiki.passthrough: is not supported (hint: not in this build)',
+  'absent-pinning.yaml': '4:5 upstreams.wiki.pinning: is not supported (hint: not in this build)',
+  'absent-redis-cluster.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
+  'absent-redis-sentinel.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
+  'absent-redis.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
+  'absent-rediss.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
+  'absent-sse.yaml':
+    '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
+  'absent-stdio.yaml':
+    '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
+  'absent-stepUp.yaml': '4:47 upstreams.wiki.tools[0].stepUp: is not supported (hint: not in this build)',
+  'absent-tls.yaml': '1:11 listen.tls: is not supported (hint: not in this build; end TLS in a reverse proxy in front of keygate)',
+  'absent-workers.yaml':
+    '1:1 workers: has a value that is not supported (hint: not in this build; one process serves this machine; remove the setting)',
+  'alias-bomb.yaml': '2:8 b[0]: is a YAML alias; aliases are not supported (hint: write the value out)',
+  'alias.yaml': '3:3 upstreams.docs: is a YAML alias; aliases are not supported (hint: write the value out)',
+  'binary-tag.yaml': '4:5 upstreams.wiki.environment: has a tag, which is not supported',
+  'client-collision.json': '4:5 mcpServers.my-wiki: becomes the upstream my-wiki, a name that is taken (hint: rename one of the two)',
+  'client-command.json':
+    '3:16 mcpServers.Files.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
+  'client-input.json':
+    '4:91 servers.wiki.headers.Authorization: asks the client for an ${input:…}, which a gateway cannot do (hint: use ${env:NAME} or ${file:/path} instead)',
+  'client-list.json': '1:3 mcpServers: must be a mapping',
+  'client-native.json':
+    '1:65 mcpServers.wiki.credential: is a setting of keygate in a client file (hint: write this server under `upstreams`)',
+  'client-no-url.json': '1:19 mcpServers.wiki: has no url (hint: is ulr meant to be url?)',
+  'client-reserved.json': '1:19 mcpServers.MCP: is a reserved name (hint: choose another name than mcp, sse, api, connect)',
+  'client-sse.json': '1:28 mcpServers.old.type: is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
+  'credential-blank.yaml':
+    '4:42 upstreams.wiki.credential.value: must not begin or end with white space (hint: a part of the value may be empty)',
+  'credential-host.yaml': '4:19 upstreams.wiki.credential.header: is a header that keygate sets itself',
+  'credential-length.yaml': '4:20 upstreams.wiki.credential[0].header: is a header that keygate sets itself',
+  'credential-mcp.yaml': '4:19 upstreams.wiki.credential.header: is a header that keygate sets itself',
+  'credential-name.yaml': '4:19 upstreams.wiki.credential.header: must be a header name (hint: such as authorization or x-api-key)',
+  'credential-newline.yaml': '4:34 upstreams.wiki.credential.value: must not contain line breaks or NUL',
+  'credential-nul.yaml': '4:34 upstreams.wiki.credential.value: must not contain line breaks or NUL',
+  'credential-number.yaml': '4:34 upstreams.wiki.credential.value: must be a string (hint: write it in quotes)',
+  'credential-twice.yaml': '4:5 upstreams.wiki.credential: sets the same header twice',
+  'denials.yaml': '4:5 upstreams.wiki.denials: must be jsonrpc or http or tool-error',
+  'empty-variable.yaml':
+    '2:11 upstreams.wiki.url: needs the environment variable KEYGATE_EMPTY, which is empty (hint: set KEYGATE_EMPTY, or write ${KEYGATE_EMPTY:-default})',
+  'empty.yaml': '1:1: must be a mapping (hint: the file is empty)',
+  'environment.yaml': '4:5 upstreams.wiki.environment: must be live or test',
+  'expiry-number.yaml': '1:19 keys.expiry.default: must be a string (hint: a whole number and a unit, such as 90d)',
+  'expiry-order.yaml': '1:19 keys.expiry.default: must not be longer than max',
+  'expiry-unit.yaml':
+    '1:19 keys.expiry.default: must be a duration of at most 36500d (hint: a whole number and a unit: 30s, 15m, 12h, 90d)',
+  'hierarchy-twice.yaml': '1:11 scopes.hierarchy: names an action twice',
+  'hierarchy-word.yaml': '1:23 scopes.hierarchy[0]: must be a lower-case word (hint: letters, digits, "_" and "-")',
+  'keys-prefix.yaml': '1:9 keys.prefix: must be 1 to 12 lower-case letters and digits, beginning with a letter',
+  'limit-fraction.yaml': '1:11 limits.streamsMax: must be a whole number or a string',
+  'limit-hold.yaml': '1:35 limits.holdMsMax: must be greater than upstreamTimeoutMs, or a hold could end while its call is still running',
+  'limit-size.yaml': '1:11 limits.bodyBytesMax: must be a whole number of bytes or a size (hint: such as 65536, 64KiB or 4MiB)',
+  'limit-timer.yaml': '1:11 limits.upstreamTimeoutMs: must be at most 24d',
+  'limit-zero.yaml': '1:11 limits.streamsMax: must be greater than zero',
+  'limits-empty.yaml': '1:1 limits: must be a mapping (hint: it is empty: give it a value or remove it)',
+  'list.yaml': '1:1: must be a mapping',
+  'listen-host.yaml': '1:11 listen.mcp: has no valid host (hint: write host:port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080)',
+  'listen-ipv6.yaml': '1:11 listen.mcp: must be host:port (hint: write host:port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080)',
+  'listen-number.yaml': '1:11 listen.mcp: must be a string (hint: write host:port, such as 127.0.0.1:8080)',
+  'listen-port.yaml': '1:11 listen.mcp: has a port above 65535 (hint: write host:port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080)',
+  'listen-same.yaml': '1:32 listen.admin: must be another listener than listen.mcp (hint: choose another port)',
+  'merge-key.yaml': '2:11 upstreams.wiki["<<"]: is a YAML merge key, which is not supported (hint: write the members out)',
+  'method-all.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers tools/*, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
+  'method-discover.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers server/discover, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
+  'method-initialize.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers initialize, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
+  'method-notifications.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers notifications/*, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
+  'method-subscriptions.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers subscriptions/listen, which this build does not forward (hint: not in this build)',
+  'method-tasks.yaml': '4:17 upstreams.wiki.methods[0].match: covers tasks/*, which this build does not forward (hint: not in this build)',
+  'method-tools.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers tools/*, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
+  'missing-file.yaml': '4:42 upstreams.wiki.credential.value: needs the file <cwd>/nowhere/token, which does not exist',
+  'missing-pepper.yaml': '1:9 keys.pepper: needs the file <cwd>/nowhere/pepper, which does not exist (hint: run `keygate init`)',
+  'name-double-underscore.yaml':
+    '2:3 upstreams.a__b: must not contain "__", which separates an upstream from its tool (hint: use one underscore or a hyphen)',
+  'name-long.yaml':
+    '2:3 upstreams.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: is not a valid upstream name (hint: lower-case letters, digits, "_" and "-", at most 63, beginning with a letter or digit)',
+  'name-reserved.yaml': '2:3 upstreams.mcp: is a reserved name (hint: choose another name than mcp, sse, api, connect)',
+  'name-upper-case.yaml':
+    '2:3 upstreams.Wiki: is not a valid upstream name (hint: lower-case letters, digits, "_" and "-", at most 63, beginning with a letter or digit)',
+  'nested.yaml': '1:76: nests deeper than 64 levels',
+  'no-upstreams.yaml': '1:1 upstreams: is required',
+  'no-url.yaml': '2:3 upstreams.wiki.url: is required',
+  'origin-path.yaml':
+    '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
+  'origin-star.yaml':
+    '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
+  'pepper-list-empty.yaml': '1:9 keys.pepper: must not be empty',
+  'pepper-short.yaml': '1:9 keys.pepper: must have at least 32 characters (hint: `keygate init` makes a good one)',
+  'price-negative.yaml':
+    '4:47 upstreams.wiki.tools[0].price: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "0.002")',
+  'price-number.yaml':
+    '4:47 upstreams.wiki.tools[0].price: must be a string (hint: write it in quotes, such as "0.002": numbers in YAML and JSON are rounded, money is not)',
+  'price-places.yaml':
+    '4:47 upstreams.wiki.tools[0].price: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "0.002")',
+  'proto.yaml': '4:3 upstreams.__proto__: is not an allowed name',
+  'proxies-address.yaml': '1:28 listen.trustedProxies[0]: must be a network in CIDR form (hint: add /32 for one address)',
+  'proxies-prefix.yaml': '1:28 listen.trustedProxies[0]: must be a network in CIDR form (hint: such as 10.0.0.0/8 or fd00::/8)',
+  'public-url.yaml': '1:1 publicUrl: must not have a query',
+  'reference-nested.yaml': '2:11 upstreams.wiki.url: has one ${…} inside another, which is not supported',
+  'reference-open.yaml': '2:11 upstreams.wiki.url: has a ${ without its } (hint: write $${ for a plain ${)',
+  'reference.yaml':
+    '2:11 upstreams.wiki.url: has a ${…} that is none of ${NAME}, ${NAME:-default}, ${env:NAME}, ${file:/path} (hint: write $${ for a plain ${)',
+  'repeated-name.json': '1:66 upstreams.wiki: is written twice (hint: remove one of the two)',
+  'repeated-name.yaml': '4:3 upstreams.wiki: is written twice (hint: remove one of the two)',
+  'retain.yaml': '1:12 journal.retain: must be a duration of at most 36500d (hint: a whole number and a unit: 30s, 15m, 12h, 90d)',
+  'rule-empty-match.yaml': '4:15 upstreams.wiki.tools[0].match: must not be empty',
+  'rule-match-type.yaml': '4:28 upstreams.wiki.tools[0].match[1]: must be a string (hint: write it in quotes)',
+  'rule-no-match.yaml': '4:13 upstreams.wiki.tools[0].match: is required',
+  'rule-no-scope.yaml': '4:13 upstreams.wiki.tools[0].scope: is required',
+  'rule-scope-none.yaml':
+    '4:42 upstreams.wiki.methods[0].scope: must name a scope: there are no rules that need none (hint: such as read:wiki)',
+  'rule-when-empty.yaml': '4:47 upstreams.wiki.tools[0].when: must have 1 to 4096 characters',
+  'seal-short.yaml': '1:60 keys.seal[1]: must have at least 32 characters (hint: `keygate init` makes a good one)',
+  'signing-not-set.yaml':
+    '1:9 keys.signing: must be the text of a JWK Set with at least one key (hint: {"keys": [{…}]}, as `keygate init` makes it)',
+  'syntax-and-unknown.yaml': [
+    '1:1 listn: is not a known setting (hint: did you mean listen?)',
+    '4:1: YAML syntax: Flow map in block collection must be sufficiently indented and end with a }',
+  ],
+  'syntax-indent.yaml': '4:1: YAML syntax: All mapping items must start at the same column',
+  'syntax-json.json': '2:35: JSON syntax: not a JSON value',
+  'syntax-quote.yaml': '4:1: YAML syntax: Missing closing "quote',
+  'tag.yaml': '4:18: YAML syntax: tags are not allowed here',
+  'tools-word.yaml': '4:5 upstreams.wiki.tools: must be annotations or a list',
+  'two-documents.yaml': '4:1: has more than one YAML document (hint: remove the --- between them)',
+  'unknown-limit.yaml': '1:11 limits.bodyBytes: is not a known setting',
+  'unknown-rule.yaml': '4:47 upstreams.wiki.tools[0].prise: is not a known setting (hint: did you mean price?)',
+  'unknown-top.yaml': '1:1 listn: is not a known setting (hint: did you mean listen?)',
+  'unknown-upstream.yaml': '4:5 upstreams.wiki.credentials: is not a known setting (hint: did you mean credential?)',
+  'unset-env.yaml':
+    '2:11 upstreams.wiki.url: needs the environment variable KEYGATE_NOT_SET, which is not set (hint: set KEYGATE_NOT_SET, or write ${KEYGATE_NOT_SET:-default})',
+  'unset.yaml':
+    '2:11 upstreams.wiki.url: needs the environment variable KEYGATE_NOT_SET, which is not set (hint: set KEYGATE_NOT_SET, or write ${KEYGATE_NOT_SET:-default})',
+  'url-fragment.yaml': '2:11 upstreams.wiki.url: must not have a fragment',
+  'url-query.yaml': '2:11 upstreams.wiki.url: must not have a query (hint: use `credential` to send a secret in a header)',
+  'url-scheme.yaml': '2:11 upstreams.wiki.url: must be an http or https URL',
+  'url-user.yaml':
+    '2:11 upstreams.wiki.url: must not contain a user name or password (hint: use `credential` to send a secret in a header)',
+  'yaml-1.1.yaml': '1:1: asks for another YAML version than 1.2',
+};
+
+describe('bad configurations', () => {
+  it('has an expectation for every file', () => {
+    expect(readdirSync(bad).sort()).toEqual(Object.keys(expected).sort());
+  });
+
+  it.each(Object.entries(expected))('%s', async (name, lines) => {
+    const cwd = folderWith(secrets).path;
+    const loaded = await loadConfig({ file: join(bad, name), env: { KEYGATE_EMPTY: '' }, cwd });
+    if (loaded.ok) throw new Error(`${name} was accepted`);
+    const said = loaded.problems.map((problem) =>
+      formatProblem(name, problem)
+        .slice(name.length + 1)
+        .replace(cwd, '<cwd>'),
+    );
+    expect(said).toEqual([lines].flat());
+  });
+
+  it('I5: no secret of any of them is quoted', async () => {
+    const cwd = folderWith(secrets).path;
+    let holding = 0;
+    for (const name of Object.keys(expected)) {
+      if (readFileSync(join(bad, name), 'utf8').includes('hunter2')) holding += 1;
+      const loaded = await loadConfig({ file: join(bad, name), env: {}, cwd });
+      expect(JSON.stringify(loaded)).not.toContain('hunter2');
+    }
+    expect(holding).toBeGreaterThan(8);
+  });
+});

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog } from '../../src/adapters/log.ts';
+import type { Authority } from '../../src/authority/authority.ts';
+import { initialise } from '../../src/authority/init.ts';
+import { mint } from '../../src/authority/mint.ts';
+import { authorityOf, openAuthority } from '../../src/compose.ts';
+import type { JournalRecord } from '../../src/domain/record.ts';
+import { startGateway } from '../../src/serve.ts';
+
+/** A gateway in this process, over real sockets, on a store and configuration of its own. */
+export interface TestGateway {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly folder: string;
+  readonly configFile: string;
+  readonly authority: Authority;
+  readonly gateway: Awaited<ReturnType<typeof startGateway>>;
+  /** Lines the operational log has written so far. */
+  readonly logged: () => string;
+  /** Mints a key; returns its text and id. */
+  mint(request: Record<string, unknown>): Promise<{ key: string; id: string }>;
+  /** The journal so far, parsed; `kind` narrows. */
+  journal(kind?: string): JournalRecord[];
+  /** Resolves once the journal holds as many records of the kind. */
+  journalled(kind: string, count: number): Promise<JournalRecord[]>;
+  close(): Promise<void>;
+}
+
+const journalMsMax = 5_000;
+
+/** Makes a folder with a configuration and the secrets of `keygate init`, without starting anything. */
+export async function prepareFolder(config: Record<string, unknown>): Promise<{ folder: string; configFile: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'keygate-test-'));
+  const configFile = join(folder, 'keygate.json');
+  const whole = { listen: { mcp: '127.0.0.1:0', admin: '127.0.0.1:0' }, store: './var', ...config };
+  await writeFile(configFile, JSON.stringify(whole, null, 2));
+  const var_ = join(folder, 'var');
+  const paths = { pepper: join(var_, 'pepper'), seal: join(var_, 'seal'), signing: join(var_, 'signing.jwk') };
+  const surroundings = { configFile, env: {}, cwd: folder };
+  await initialise({ paths, random: randomBytes, open: () => openAuthority(surroundings) });
+  return { folder, configFile };
+}
+
+export async function startTestGateway(config: Record<string, unknown>): Promise<TestGateway> {
+  const { folder, configFile } = await prepareFolder(config);
+  let logged = '';
+  const log = createLog({ level: 'info', destination: { write: (line: string) => void (logged += line) } });
+  const gateway = await startGateway({ configFile, env: {}, cwd: folder, log, version: 'test' });
+  const authority = authorityOf(gateway.config, gateway.composed.store);
+  const journal = (kind?: string) => readJournal(authority, kind);
+  return {
+    url: gateway.mcpUrl,
+    adminUrl: gateway.adminUrl,
+    folder,
+    configFile,
+    authority,
+    gateway,
+    logged: () => logged,
+    async mint(request) {
+      const { key, record } = await mint(authority, { name: 'test key', ...request }, { via: 'cli' });
+      return { key, id: record.id };
+    },
+    journal,
+    async journalled(kind, count) {
+      const deadline = performance.now() + journalMsMax;
+      for (;;) {
+        const records = journal(kind);
+        if (records.length >= count) return records;
+        if (performance.now() > deadline) throw new Error(`the journal holds ${records.length} ${kind}, not ${count}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    async close() {
+      await gateway.drain();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function readJournal(authority: Pick<Authority, 'journal'>, kind?: string): JournalRecord[] {
+  const records: JournalRecord[] = [];
+  let after = 0;
+  for (;;) {
+    const lines = authority.journal.read({ after, limit: 1_000 });
+    const last = lines.at(-1);
+    if (!last) break;
+    for (const { text } of lines) records.push(JSON.parse(text) as JournalRecord);
+    after = last.seq;
+  }
+  return kind === undefined ? records : records.filter((record) => record.kind === kind);
+}
+
+/** One upstream in configuration form, with a credential of its own. */
+export function upstreamConfig(url: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    url,
+    environment: 'live',
+    credential: { header: 'authorization', value: 'Bearer upstream-secret' },
+    tools: [{ match: '*', scope: 'read:up', price: '0.01' }],
+    resources: [{ match: '**', scope: 'read:up' }],
+    prompts: [{ match: '*', scope: 'read:up' }],
+    ...more,
+  };
+}
