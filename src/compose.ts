@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { createAssertions } from './adapters/assertions.ts';
 import { createConditions } from './adapters/condition.ts';
 import { createKnownCallers } from './adapters/known-callers.ts';
-import { createLiveCalls } from './adapters/live-calls.ts';
+import { createLiveCalls, tendEveryMs } from './adapters/live-calls.ts';
 import { openStore, type Store } from './adapters/lmdb/store.ts';
+import { createLog } from './adapters/log.ts';
 import { createMetrics } from './adapters/metrics.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
@@ -36,6 +37,11 @@ export interface Surroundings {
 const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
 const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
 
+/** The operational log, on standard error. @param level pino's: trace, debug, info, warn, error, fatal, silent */
+export function openLog(level: string): Log {
+  return createLog({ level });
+}
+
 export function readConfig({ configFile, env, cwd }: Surroundings): Promise<Loaded> {
   const conditions = createConditions();
   return loadConfig({ file: configFile, env, cwd, checkCondition: conditions.problem, checkScope: scopeProblem });
@@ -64,7 +70,14 @@ export function authorityOf(config: Config, store: Store): Authority {
 function openConfigured(config: Config, { serving }: { serving: boolean }) {
   const signing = readSigning(config.keys.signing);
   const calendar = createCalendar();
-  const store = openStore({ folder: config.store.folder, clock: systemClock, calendar, signer: signing.ed25519, instance: randomUUID(), serving });
+  const store = openStore({
+    folder: config.store.folder,
+    clock: systemClock,
+    calendar,
+    signer: signing.ed25519,
+    instance: randomUUID(),
+    serving,
+  });
   try {
     // The oldest pepper is the one the store began with: without it every key would be unknown.
     const [oldest = ''] = config.keys.peppers.slice(-1);
@@ -83,6 +96,9 @@ export function composeGateway(config: Config, log: Log) {
   const clock = systemClock;
   const conditions = createConditions();
   const compile = (from: Config): Policy => compilePolicy(from, conditions.compile);
+  let boundUrl: string | undefined;
+  const withPublicUrl = (compiled: Policy): Policy =>
+    boundUrl !== undefined && new URL(compiled.publicUrl).port === '0' ? { ...compiled, publicUrl: boundUrl } : compiled;
   let limits = config.limits;
   let policy = compile(config);
 
@@ -119,6 +135,7 @@ export function composeGateway(config: Config, log: Log) {
     store,
     publicJwks: signing.publicJwks,
     newId: randomUUID,
+    tendEveryMs,
     policy: () => policy,
     /** Why nothing can be admitted here, or undefined. */
     trouble(): string | undefined {
@@ -129,9 +146,14 @@ export function composeGateway(config: Config, log: Log) {
         return 'the store cannot be read';
       }
     },
+    /** Where the data plane really listens: what a configured port 0 stands for in `publicUrl`. */
+    boundTo(url: string) {
+      boundUrl = url;
+      policy = withPublicUrl(policy);
+    },
     /** Swaps rules, upstreams and limits as a whole. Listeners, store and keys stay as they were started. */
     apply(from: Config) {
-      policy = compile(from);
+      policy = withPublicUrl(compile(from));
       limits = from.limits;
       upstreams.configure(targetsOf(policy));
     },

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { initialise } from './authority/init.ts';
 import { authorityOf, openAuthority } from './compose.ts';
 import { secretFiles } from './config/secret-files.ts';
-import { startDemoUpstream } from './edges/demo/demo-upstream.ts';
+import { configFailure } from './edges/cli/failure.ts';
 import { demoKeys } from './edges/demo/demo-keys.ts';
 import { demoText } from './edges/demo/demo-text.ts';
-import { configFailure } from './edges/cli/failure.ts';
+import { startDemoUpstream } from './edges/demo/demo-upstream.ts';
 import { type ServeOptions, startGateway, untilStopped } from './serve.ts';
 
 /**

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { createLog } from './adapters/log.ts';
-import { openAuthority } from './compose.ts';
+import { openAuthority, openLog, readConfig } from './compose.ts';
 import { runDemo } from './demo.ts';
 import { runCli } from './edges/cli/program.ts';
 import { serveUntilStopped } from './serve.ts';
@@ -10,10 +9,11 @@ import { serveUntilStopped } from './serve.ts';
 const { env } = process;
 const cwd = process.cwd();
 const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
-const log = createLog({ level: env['KEYGATE_LOG'] ?? 'info' });
+const log = openLog(env['KEYGATE_LOG'] ?? 'info');
 
 process.exitCode = await runCli(
   {
+    readConfig: ({ configFile }) => readConfig({ configFile, env, cwd }),
     openAuthority: ({ configFile }) => openAuthority({ configFile, env, cwd }),
     serve: ({ configFile }) => serveUntilStopped({ configFile, env, cwd, log, version }),
     demo: ({ configFile, json }) => runDemo({ configFile, env, cwd, log, version, json, out: writeOut }),

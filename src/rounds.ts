@@ -1,4 +1,3 @@
-import { tendEveryMs } from './adapters/live-calls.ts';
 import type { Composed } from './compose.ts';
 import type { Log } from './ports/observe.ts';
 import { systemClock } from './system-clock.ts';
@@ -22,7 +21,7 @@ export function startRounds(composed: Composed, { retainMs, log }: { retainMs: n
   const prune = () => journal.prune({ before: now() - retainMs, now: now() });
 
   const timers = [
-    setInterval(() => live.tend(), tendEveryMs),
+    setInterval(() => live.tend(), composed.tendEveryMs),
     every(sweepEveryMs, 'sweep', sweep, log),
     every(flushEveryMs, 'tally', () => tally.flush(), log),
     every(checkpointEveryMs, 'checkpoint', sign, log),
@@ -31,7 +30,11 @@ export function startRounds(composed: Composed, { retainMs, log }: { retainMs: n
   return {
     async stop() {
       for (const timer of timers) clearInterval(timer);
-      for (const [name, round] of [['tally', () => tally.flush()], ['sweep', sweep], ['checkpoint', sign]] as const) {
+      for (const [name, round] of [
+        ['tally', () => tally.flush()],
+        ['sweep', sweep],
+        ['checkpoint', sign],
+      ] as const) {
         await round().catch((error: unknown) => log.fault(`the last ${name} round failed`, error));
       }
     },

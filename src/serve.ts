@@ -2,9 +2,9 @@ import { type Composed, composeGateway, readConfig, requireConfig, type Surround
 import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
+import type { Log } from './ports/observe.ts';
 import { startRounds } from './rounds.ts';
 import { systemClock } from './system-clock.ts';
-import type { Log } from './ports/observe.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly log: Log;
@@ -54,6 +54,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
     await composed.close();
     throw error;
   }
+  composed.boundTo(listeners.mcpUrl);
   const rounds = startRounds(composed, { retainMs: config.journal.retainMs, log });
   let sources = loaded.sources;
   const reload = async () => {
@@ -61,7 +62,10 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
     sources = next.sources;
     await takeConfig(composed, { next, config, log });
   };
-  const watching = watchConfig({ sources: () => sources, onChange: () => void reload().catch((error) => log.fault('a reload failed', error)) });
+  const watching = watchConfig({
+    sources: () => sources,
+    onChange: () => void reload().catch((error) => log.fault('a reload failed', error)),
+  });
 
   return {
     mcpUrl: listeners.mcpUrl,
@@ -75,14 +79,17 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       watching.close();
       composed.live.endStreams();
       const deadline = setTimeout(() => composed.live.endAll(), config.limits.drainMsMax);
-      await listeners.closeData();
-      await Promise.allSettled(running);
+      await listeners.closeData(untilEmpty(running));
       clearTimeout(deadline);
       await rounds.stop();
       await listeners.closeAdmin();
       await composed.close();
     },
   };
+}
+
+async function untilEmpty(running: ReadonlySet<Promise<void>>): Promise<void> {
+  while (running.size > 0) await Promise.allSettled(running);
 }
 
 /** Puts a new configuration in force, or says why not. Both are journalled. */

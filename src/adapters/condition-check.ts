@@ -16,7 +16,7 @@ const operators: ReadonlySet<string> = new Set(['_&&_', '_||_', '_?_:_', '_[_]',
  * Parses a condition and checks what can be known before it runs: everything it names is declared, and its size is bounded. The library's own
  * checker knows constants and names only, so this one walks the tree.
  */
-export function checkCondition(source: string, env: CelEnv): { parsed: Parsed } | { problem: string } {
+export function checkCondition(source: string, env: CelEnv): { parsed: Parsed; named: ReadonlySet<string> } | { problem: string } {
   if (source.trim() === '') return { problem: 'must not be empty' };
   if (source.length > sourceCharactersMax) return { problem: `must be at most ${sourceCharactersMax} characters` };
   let parsed: Parsed;
@@ -25,15 +25,17 @@ export function checkCondition(source: string, env: CelEnv): { parsed: Parsed } 
   } catch (error) {
     return { problem: `is not valid CEL: ${firstLine(error)}` };
   }
-  const walk: Walk = { env, nodes: 0, comprehensions: 0 };
+  const walk: Walk = { env, nodes: 0, comprehensions: 0, named: new Set() };
   const problem = problemIn(parsed.expr, new Set(), walk) ?? limitProblem(walk) ?? outcomeProblem(parsed.expr);
-  return problem === undefined ? { parsed } : { problem };
+  return problem === undefined ? { parsed, named: walk.named } : { problem };
 }
 
 interface Walk {
   readonly env: CelEnv;
   nodes: number;
   comprehensions: number;
+  /** Every name that stands anywhere in the condition. */
+  readonly named: Set<string>;
 }
 
 function problemIn(expression: Expression | undefined, bound: ReadonlySet<string>, walk: Walk): string | undefined {
@@ -53,6 +55,7 @@ function problemIn(expression: Expression | undefined, bound: ReadonlySet<string
     case 'constExpr':
       return undefined;
     case 'identExpr':
+      walk.named.add(kind.value.name);
       return nameProblem(kind.value.name, bound);
     case 'selectExpr':
       return memberProblem(kind.value, bound) ?? inAll([kind.value.operand]);
@@ -87,7 +90,10 @@ function memberProblem(select: { operand?: Expression | undefined; field: string
   return `key has no "${select.field}"; it has ${[...keyMembers].join(', ')}`;
 }
 
-function callProblem(call: { function: string; target?: Expression | undefined; args: readonly Expression[] }, env: CelEnv): string | undefined {
+function callProblem(
+  call: { function: string; target?: Expression | undefined; args: readonly Expression[] },
+  env: CelEnv,
+): string | undefined {
   if (operators.has(call.function)) return undefined;
   const forms = [...(env.funcs.find(call.function) ?? [])];
   if (forms.length === 0) return `there is no function "${call.function}"`;

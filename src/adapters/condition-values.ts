@@ -20,12 +20,16 @@ import {
  * process for many seconds.
  */
 export interface Meter {
-  /** @throws Error where the evaluation has cost too much */
-  spend(steps: number): void;
+  /**
+   * False where the evaluation has cost too much: then whoever pays gives any answer at once, and the whole counts as false. It does not throw,
+   * because CEL's all() and exists() carry errors along and go on to the next element.
+   */
+  spend(steps: number): boolean;
+  readonly exhausted: boolean;
   reset(): void;
 }
 
-/** About 0.1 s at worst. A step is one list element or map entry looked at, or one character given to a regular expression. */
+/** About 0.1 s. A step is one list element or map entry looked at, or one character given to a regular expression. */
 const stepsMax = 1_000_000;
 
 export function createMeter(): Meter {
@@ -33,7 +37,10 @@ export function createMeter(): Meter {
   return {
     spend(steps) {
       left -= steps;
-      if (left < 0) throw new Error('the condition costs too much on these arguments');
+      return left >= 0;
+    },
+    get exhausted() {
+      return left < 0;
     },
     reset() {
       left = stepsMax;
@@ -63,7 +70,7 @@ function meteredList(elements: readonly CelInput[], meter: Meter): CelList {
   const { values, get } = list;
   function* walk(): Generator<CelValue> {
     for (const element of values.call(list)) {
-      meter.spend(1);
+      if (!meter.spend(1)) return;
       yield element;
     }
   }
@@ -71,8 +78,7 @@ function meteredList(elements: readonly CelInput[], meter: Meter): CelList {
     values: walk,
     [Symbol.iterator]: walk,
     get(index: number) {
-      meter.spend(1);
-      return get.call(list, index);
+      return meter.spend(1) ? get.call(list, index) : undefined;
     },
   });
 }
@@ -82,7 +88,7 @@ function meteredMap(members: ReadonlyMap<string, CelInput>, meter: Meter): CelMa
   const { entries } = map;
   function* walk(): Generator<[string, CelValue]> {
     for (const [name, value] of entries.call(map)) {
-      meter.spend(1);
+      if (!meter.spend(1)) return;
       yield [String(name), value];
     }
   }
@@ -106,29 +112,24 @@ export function meteredFunctions(meter: Meter): CelFunc[] {
   };
   return [
     celMethod('matches', STRING, [STRING], BOOL, function (pattern) {
-      meter.spend(this.length);
-      return matches(this, pattern);
+      return meter.spend(this.length) && matches(this, pattern);
     }),
     celMethod('contains', STRING, [STRING], BOOL, function (part) {
       // Searching is quadratic at worst, where both are long.
-      meter.spend(Math.ceil((this.length * Math.max(part.length, 64)) / 4_096));
-      return this.includes(part);
+      return meter.spend(Math.ceil((this.length * Math.max(part.length, 64)) / 4_096)) && this.includes(part);
     }),
     celMethod('size', STRING, [], INT, function () {
       return sizeOf(this, meter);
     }),
     celFunc('size', [STRING], INT, (text) => sizeOf(text, meter)),
     // filter() and map() build their result by adding one element at a time, and reading such a list costs the square of its length.
-    celFunc('_+_', [list, list], list, (left, right) => {
-      meter.spend(left.size);
-      return celListConcat(left, right);
-    }),
+    celFunc('_+_', [list, list], list, (left, right) => (meter.spend(left.size) ? celListConcat(left, right) : left)),
   ];
 }
 
 /** In characters, as CEL counts them (code points). */
 function sizeOf(text: string, meter: Meter): bigint {
-  meter.spend(Math.ceil(text.length / 16));
+  if (!meter.spend(Math.ceil(text.length / 16))) return 0n;
   let size = text.length;
   for (let at = 0; at < text.length - 1; at += 1) {
     if ((text.charCodeAt(at) & 0xfc00) === 0xd800 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00) size -= 1;

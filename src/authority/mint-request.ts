@@ -91,7 +91,7 @@ export type MintRequest = z.input<typeof mintRequestSchema>;
 export type MintTerms = z.output<typeof mintRequestSchema>;
 
 /** Why this is no address block; undefined when it is one. A plain address stands for itself alone. */
-export function addressProblem(text: string): string | undefined {
+function addressProblem(text: string): string | undefined {
   const [address = '', bits, ...rest] = text.split('/');
   const family = address.includes('%') ? 0 : isIP(address);
   if (family === 0 || rest.length > 0) return 'must be an address or a CIDR block such as 10.0.0.0/8';

@@ -142,8 +142,13 @@ export class JsonTokens {
       const low = this.unit(at + 8);
       if (low >= 0xdc00 && low <= 0xdfff) return at + 12;
     }
-    this.offend(`A surrogate without its pair stands at byte ${at}.`);
+    this.loneSurrogate(at);
     return at + 6;
+  }
+
+  /** Half of a surrogate pair on its own: an offence, unless the walk's limits say that it may stand. */
+  protected loneSurrogate(at: number): void {
+    this.offend(`A surrogate without its pair stands at byte ${at}.`);
   }
 
   /** The value of four hexadecimal digits. */

@@ -25,6 +25,10 @@ export class JsonWalk extends JsonTokens {
     this.space();
   }
 
+  protected override loneSurrogate(at: number): void {
+    if (!this.limits.loneSurrogates) super.loneSurrogate(at);
+  }
+
   isObject(): boolean {
     return this.bytes[this.at] === 0x7b;
   }

@@ -74,6 +74,8 @@ export interface ScanLimits {
   readonly depthMax: number;
   /** Members and elements of all objects and arrays together. */
   readonly nodesMax: number;
+  /** Lets escapes of half a surrogate pair stand: for answers, since real servers cut texts in the middle of a character. */
+  readonly loneSurrogates?: boolean;
 }
 
 /** The message, or why it is none. `id` is the request's id where it could be read all the same, for the refusal to name. */

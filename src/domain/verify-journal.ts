@@ -107,7 +107,7 @@ function beginChain(options: {
   anchor: Pick<Checkpoint, 'seq' | 'hash'> | undefined;
 }): Chain {
   const { line, partition, checkpoints, anchor } = options;
-  const prev = line.stated?.prev;
+  const prev = line.stated ? line.stated.prev : /"prev":"([0-9a-f]{64})"/.exec(line.text)?.[1];
   const before = anchor ?? checkpoints.find((checkpoint) => checkpoint.partition === partition && checkpoint.hash === prev);
   const sound = line.hashes !== undefined && line.hashes.stated === line.hashes.computed;
   // A damaged first record is placed by what it follows, because its own number may be what was damaged.

@@ -17,8 +17,11 @@ export interface Listener {
   /** Where it listens, with the port the system chose when 0 was asked for. */
   readonly url: string;
   readonly server: Server;
-  /** Takes no more connections; resolves when the open ones have ended. Idle ones are closed. */
-  close(): Promise<void>;
+  /**
+   * Takes no more connections and closes idle ones; waits for `busy`, then gives answers that are still being written a
+   * moment. A connection that never sent a request counts as busy for Node, so the rest is cut.
+   */
+  close(busy: Promise<unknown>): Promise<void>;
 }
 
 const keepAliveMs = 65_000;
@@ -46,12 +49,21 @@ export function listen(options: { fetch: Fetch; host: string; port: number; limi
     resolve({
       url: `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`,
       server,
-      close: () =>
-        new Promise((done) => {
-          server.close(() => done());
-          server.closeIdleConnections();
-        }),
+      close: (busy) => closeGently(server, busy),
     });
   });
   return promise;
+}
+
+const lastWritesMs = 500;
+
+async function closeGently(server: Server, busy: Promise<unknown>): Promise<void> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const looking = setInterval(() => server.closeIdleConnections(), 20);
+  server.close(() => resolve());
+  await busy;
+  const cut = setTimeout(() => server.closeAllConnections(), lastWritesMs);
+  await closed;
+  clearTimeout(cut);
+  clearInterval(looking);
 }

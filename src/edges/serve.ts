@@ -1,6 +1,6 @@
 import { adminApp } from './admin.ts';
 import { type ClientAddress, createClientAddress } from './client-address.ts';
-import { type DataEdge, dataApp } from './data.ts';
+import { type DataEdge, dataApp } from './data-plane.ts';
 import { type Fetch, listen } from './listen.ts';
 
 /** What serving needs of the composed gateway; compose supplies it. */
@@ -22,8 +22,8 @@ export interface Serving {
   readonly adminUrl: string;
   /** From now on `/readyz` says no, so that nothing new is sent here. */
   startDraining(): void;
-  /** Resolves once every open request has ended. */
-  closeData(): Promise<void>;
+  /** Takes nothing new; resolves once `busy` has and the last answers are written. */
+  closeData(busy: Promise<unknown>): Promise<void>;
   closeAdmin(): Promise<void>;
 }
 
@@ -46,10 +46,10 @@ export async function openListeners(served: Served): Promise<Serving> {
         draining = true;
       },
       closeData: data.close,
-      closeAdmin: admin.close,
+      closeAdmin: () => admin.close(Promise.resolve()),
     };
   } catch (error) {
-    await admin.close();
+    await admin.close(Promise.resolve());
     throw error;
   }
 }

@@ -73,7 +73,14 @@ describe.each(Object.entries(clients))('%s client, demo server', (_name, connect
   it('sees more with a trade key', async () => {
     const client = await connect(`${gate.url}/mcp/demo`, tradeKey);
     const { tools } = await client.listTools();
-    expect(tools.map(({ name }) => name).sort()).toEqual(['ask_name', 'get_note', 'list_notes', 'place_order', 'search_notes', 'slow_count']);
+    expect(tools.map(({ name }) => name).sort()).toEqual([
+      'ask_name',
+      'get_note',
+      'list_notes',
+      'place_order',
+      'search_notes',
+      'slow_count',
+    ]);
     const answer = await client.callTool({ name: 'place_order', arguments: { item: 'tea', quantity: 1 } });
     expect(answer.isError ?? false).toBe(false);
     await client.close();
@@ -90,7 +97,11 @@ describe.each(Object.entries(clients))('%s client, demo server', (_name, connect
     const seen: number[] = [];
     const call = { name: 'slow_count', arguments: { to: 3, delayMs: 5 } };
     const onprogress = ({ progress }: { progress: number }) => void seen.push(progress);
-    await (client.callTool as (...given: unknown[]) => Promise<unknown>).call(client, call, ...(_name === 'v1' ? [undefined, { onprogress }] : [{ onprogress }]));
+    await (client.callTool as (...given: unknown[]) => Promise<unknown>).call(
+      client,
+      call,
+      ...(_name === 'v1' ? [undefined, { onprogress }] : [{ onprogress }]),
+    );
     expect(seen.length).toBeGreaterThan(0);
     await client.close();
   });
@@ -133,7 +144,11 @@ describe.each([
     const seen: number[] = [];
     const call = { name: 'trigger-long-running-operation', arguments: { duration: 0.2, steps: 4 } };
     const options = { onprogress: ({ progress }: { progress: number }) => void seen.push(progress) };
-    await (client.callTool as (...given: unknown[]) => Promise<unknown>).call(client, call, ...(_name === 'v1' ? [undefined, options] : [options]));
+    await (client.callTool as (...given: unknown[]) => Promise<unknown>).call(
+      client,
+      call,
+      ...(_name === 'v1' ? [undefined, options] : [options]),
+    );
     expect(seen).toEqual([1, 2, 3, 4]);
     await client.close();
   });

@@ -46,8 +46,8 @@ export async function prepareFolder(config: Record<string, unknown>): Promise<{ 
 
 export async function startTestGateway(config: Record<string, unknown>): Promise<TestGateway> {
   const { folder, configFile } = await prepareFolder(config);
-  let logged = '';
-  const log = createLog({ level: 'info', destination: { write: (line: string) => void (logged += line) } });
+  const logged: string[] = [];
+  const log = createLog({ level: 'info', destination: { write: (line: string) => void logged.push(line) } });
   const gateway = await startGateway({ configFile, env: {}, cwd: folder, log, version: 'test' });
   const authority = authorityOf(gateway.config, gateway.composed.store);
   const journal = (kind?: string) => readJournal(authority, kind);
@@ -58,7 +58,7 @@ export async function startTestGateway(config: Record<string, unknown>): Promise
     configFile,
     authority,
     gateway,
-    logged: () => logged,
+    logged: () => logged.join(''),
     async mint(request) {
       const { key, record } = await mint(authority, { name: 'test key', ...request }, { via: 'cli' });
       return { key, id: record.id };

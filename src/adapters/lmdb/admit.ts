@@ -67,11 +67,11 @@ type Judged =
 
 /** The stored key decides which ancestors there are; those of the request only say what was judged. */
 function judge(tables: Tables, request: AdmitRequest): Judged {
-  const key = tables.keys.get(request.key.id);
+  const key = tables.readKey(request.key.id);
   if (!key) return { answer: { kind: 'dead', reason: 'TOKEN_INVALID' } };
   const keys: [KeyRecord, ...KeyRecord[]] = [key];
   for (const id of key.parentIds) {
-    const ancestor = tables.keys.get(id);
+    const ancestor = tables.readKey(id);
     if (!ancestor) return { answer: { kind: 'dead', reason: 'TOKEN_INVALID' } };
     keys.push(ancestor);
   }

@@ -9,7 +9,7 @@ import { commit, type Tables } from './tables.ts';
 export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock }): Keyring {
   return {
     byDigest: (digest) => byDigest(tables, digest),
-    get: (id) => tables.keys.get(id),
+    get: (id) => tables.readKey(id),
     list: (options) => list(tables, options),
     epoch: () => readEpoch(tables),
     insert: (record, by) => commit(tables, () => insert(tables, { record, by, now: clock.now() })),
@@ -19,7 +19,7 @@ export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock 
 
 function byDigest(tables: Tables, digest: string): KeyRecord | undefined {
   const id = tables.digests.get(digest);
-  const record = id === undefined ? undefined : tables.keys.get(id);
+  const record = id === undefined ? undefined : tables.readKey(id);
   return record?.digests.some((each) => each.digest === digest) ? record : undefined;
 }
 
@@ -70,7 +70,7 @@ function insert(tables: Tables, { record, by, now }: { record: KeyRecord; by: Ac
 function checkDescent(tables: Tables, record: KeyRecord): void {
   const [parentId] = record.parentIds;
   if (parentId === undefined) return;
-  const parent = tables.keys.get(parentId);
+  const parent = tables.readKey(parentId);
   if (!parent) throw new Error(`Key ${record.id} names a parent that does not exist: ${parentId}.`);
   const line = [parent.id, ...parent.parentIds];
   const missing = line.find((id) => !tables.keys.doesExist(id));
@@ -85,7 +85,7 @@ function checkDescent(tables: Tables, record: KeyRecord): void {
 }
 
 function revoke(tables: Tables, id: string, { reason, at, by }: { reason: string; at: number; by: Actor }): KeyRecord | undefined {
-  const record = tables.keys.get(id);
+  const record = tables.readKey(id);
   if (!record || record.revokedAt !== undefined) return record;
   const revoked: KeyRecord = { ...record, revokedAt: at, revokedReason: reason, revision: record.revision + 1 };
   const drafts = draftRecords(tables, at, [{ ...factsOf(record), kind: 'key.revoked', ...actorFacts(by), reason }]);

@@ -64,11 +64,9 @@ export function openStore(options: {
     claimGateway: claim,
     fingerprint: (name, value) => keepFingerprint(tables, name, value),
     close: async () => {
-      try {
-        await commit(tables, () => releaseGateway(tables, instance));
-      } finally {
-        await tables.root.close();
-      }
+      // A claim that cannot be given up, because the disk is full, ends with the process all the same.
+      await commit(tables, () => releaseGateway(tables, instance)).catch(() => undefined);
+      await tables.root.close();
     },
   };
 }

@@ -4,6 +4,7 @@ import type { CounterBook } from '../../domain/counters.ts';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { Checkpoint } from '../../domain/record.ts';
 import type { Account } from '../../ports/ledger.ts';
+import { createReadKey, type ReadKey } from './key-records.ts';
 import type { DueKind, Ended, Hold } from './reservation.ts';
 
 /** Every named database of the one environment. They share transactions. */
@@ -12,6 +13,7 @@ export interface Tables {
   /** Schema version, epoch, journal head, gateway lock, fingerprints. */
   readonly meta: Database<unknown, string>;
   readonly keys: Database<KeyRecord, string>;
+  readonly readKey: ReadKey;
   /** Digest to key id. */
   readonly digests: Database<string, string>;
   /** Key id to its counters. */
@@ -45,10 +47,12 @@ export function openTables(folder: string): Tables {
   const root = open(options);
   const json = <V, K extends string | number | [number, DueKind, string]>(name: string): Database<V, K> =>
     root.openDB<V, K>({ name, encoding: 'json' });
+  const keys = json<KeyRecord, string>('keys');
   return {
     root,
     meta: json('meta'),
-    keys: json('keys'),
+    keys,
+    readKey: createReadKey(keys),
     digests: json('digests'),
     counters: json('counters'),
     holds: json('holds'),

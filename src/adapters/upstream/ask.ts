@@ -28,7 +28,15 @@ export function ask(
     {
       upstream: options.upstream,
       method: options.method,
-      headers: ['accept', 'application/json, text/event-stream', 'content-type', 'application/json', 'accept-encoding', 'identity', ...options.headers],
+      headers: [
+        'accept',
+        'application/json, text/event-stream',
+        'content-type',
+        'application/json',
+        'accept-encoding',
+        'identity',
+        ...options.headers,
+      ],
       ...(options.message ? { body: Buffer.from(JSON.stringify(options.message)) } : {}),
       headTimeoutMs: timeoutMs,
       silenceTimeoutMs: timeoutMs,
@@ -54,7 +62,11 @@ export function ask(
 function read({ status, headers }: { status: number; headers: AnswerHeaders }, body: Buffer): Asked {
   const session = headers['mcp-session-id'];
   const events = String(headers['content-type'] ?? '').startsWith('text/event-stream');
-  const texts = events ? createEventReader(answerBytesMax).push(body).flatMap(({ text }) => (text ? [Buffer.from(text)] : [])) : [body];
+  const texts = events
+    ? createEventReader(answerBytesMax)
+        .push(body)
+        .flatMap(({ text }) => (text ? [Buffer.from(text)] : []))
+    : [body];
   const answers = texts.map((text) => scan(text, { ...scanLimits, nodesMax })).flatMap((scanned) => (scanned.ok ? [scanned.message] : []));
   return {
     status,

@@ -61,7 +61,9 @@ async function fetchTools(asking: Asking, upstream: string): Promise<Tools> {
   const session = ['mcp-protocol-version', version, ...(opened.session === undefined ? [] : ['mcp-session-id', opened.session])];
   await send({ jsonrpc: '2.0', method: 'notifications/initialized' }, session);
   try {
-    return await pages((cursor) => send({ jsonrpc: '2.0', id: 2, method: 'tools/list', params: cursor === undefined ? {} : { cursor } }, session));
+    return await pages((cursor) =>
+      send({ jsonrpc: '2.0', id: 2, method: 'tools/list', params: cursor === undefined ? {} : { cursor } }, session),
+    );
   } finally {
     // Ending the session is a courtesy; an upstream that cannot is none the worse.
     if (opened.session !== undefined) await send(undefined, session, 'DELETE').catch(() => undefined);

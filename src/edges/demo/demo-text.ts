@@ -27,7 +27,7 @@ Try it in another terminal, in this folder:
 ${call(keys.read, 'tools')}
 
 # an allowed call: 0.001 is charged
-${call(keys.read, `call get_note '{"id":"welcome"}'`)}
+${call(keys.read, `call get_note '{"id":"n-1"}'`)}
 
 # a call beyond its scope: refused before the server hears of it
 ${call(keys.read, `call place_order '{"item":"tea","quantity":2}'`)}

@@ -1,6 +1,8 @@
+import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { createAccount } from '../../../src/authority/accounts.ts';
 import { CommandFailure } from '../../../src/edges/cli/failure.ts';
+import { buildProgram } from '../../../src/edges/cli/program.ts';
 import { appendRecord, createMemoryAuthority } from '../../support/memory-authority.ts';
 import { overAuthority, runCommand } from './run-command.ts';
 
@@ -202,6 +204,26 @@ describe('journal tail', () => {
 });
 
 describe('the program', () => {
+  it('has every command of the documented interface', () => {
+    const program = buildProgram({ version: '9.9.9' } as never);
+    const names = (command: Command): string[] =>
+      command.commands.length === 0
+        ? [command.name()]
+        : command.commands.flatMap((inner) => names(inner).map((name) => `${command.name()} ${name}`));
+    expect(
+      names(program)
+        .map((name) => name.replace('keygate ', ''))
+        .sort(),
+    ).toEqual(
+      [
+        ...['init', 'serve', 'demo', 'check', 'usage', 'schema', 'connect', 'explain', 'review', 'import', 'wrap'],
+        ...['mint', 'list', 'show', 'revoke', 'rotate', 'reissue', 'delete'].map((name) => `keys ${name}`),
+        ...['create', 'credit', 'show'].map((name) => `accounts ${name}`),
+        ...['tail', 'export', 'verify'].map((name) => `journal ${name}`),
+      ].sort(),
+    );
+  });
+
   it('passes serve and demo on with the configuration file', async () => {
     const seen: unknown[] = [];
     const start = async (options: object): Promise<number> => {
