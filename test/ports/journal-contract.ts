@@ -96,6 +96,13 @@ export function journalContract(name: string, open: OpenSubject): void {
       expect(verify()).toMatchObject({ ok: true });
     });
 
+    test('pruning with a time in the future ends, and keeps the record of itself', async () => {
+      for (const fact of ['one', 'two']) await record(fact);
+      expect(await subject.journal.prune({ before: start + minute, now: start })).toBe(2);
+      expect(recordsOf(subject.journal).map(({ kind }) => kind)).toEqual(['journal.pruned']);
+      expect(verify()).toMatchObject({ ok: true, firstSeq: 3 });
+    });
+
     test('a front that was cut without pruning is found', async () => {
       for (const fact of ['one', 'two', 'three']) {
         await record(fact);

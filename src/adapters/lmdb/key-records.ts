@@ -14,11 +14,12 @@ const recordsMax = 10_000;
 export function createReadKey(keys: Database<KeyRecord, string>): ReadKey {
   const known = new Map<string, { bytes: Buffer; record: KeyRecord }>();
   return (id) => {
-    // These bytes are only good until the next read, so they are copied where they are kept.
-    const bytes = keys.getBinaryFast(id);
-    if (!bytes) return undefined;
+    const shared = keys.getBinaryFast(id);
+    if (!shared) return undefined;
+    // lmdb-js states the value's length on a longer buffer that the next read overwrites: hence the view here and the copy below.
+    const bytes = shared.subarray(0, shared.length);
     const last = known.get(id);
-    if (last?.bytes.equals(bytes)) return last.record;
+    if (last && Buffer.compare(last.bytes, bytes) === 0) return last.record;
     const copy = Buffer.from(bytes);
     const record = JSON.parse(copy.toString()) as KeyRecord;
     if (known.size >= recordsMax) known.clear();

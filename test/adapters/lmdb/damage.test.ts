@@ -38,6 +38,13 @@ function overwrite(path: string, offset: number, length: number): void {
   writeFileSync(path, bytes);
 }
 
+/** The file with one page holding the one after it, as a disk leaves it that wrote to the wrong place. */
+function misplaced(page: number): Buffer {
+  const bytes = Buffer.from(sound);
+  sound.copy(bytes, page * pageSize, (page + 1) * pageSize, (page + 2) * pageSize);
+  return bytes;
+}
+
 describe('a damaged file refuses to open, says which file and what to do, and is left as it is', () => {
   test.each<[string, (path: string) => void]>([
     ['the first page overwritten', (path) => overwrite(path, 0, pageSize)],
@@ -58,10 +65,11 @@ describe('a damaged file refuses to open, says which file and what to do, and is
     expect(statSync(path, { throwIfNoEntry: false })?.size).toBe(before);
   });
 
-  test('any one page overwritten: refused or harmless, never the end of the process', () => {
+  test('any one page overwritten or misplaced: refused or harmless, never the end of the process', () => {
     const folders: string[] = [];
     for (let page = 0; page < sound.length / pageSize; page += 7) {
       folders.push(damaged(`page ${page}`, (path) => overwrite(path, page * pageSize, pageSize)));
+      folders.push(damaged(`misplaced ${page}`, (path) => writeFileSync(path, misplaced(page))));
     }
     const script = `import { openIn } from ${JSON.stringify(new URL('open.ts', import.meta.url).href)};
       for (const folder of ${JSON.stringify(folders)}) {

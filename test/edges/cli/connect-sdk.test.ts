@@ -33,10 +33,19 @@ describe('connect with the official client', () => {
     expect(await client.callTool({ name: 'echo', arguments: { message: 'zwölf\n' } })).toMatchObject({
       content: [{ type: 'text', text: 'Echo: zwölf\n' }],
     });
-    const steps: number[] = [];
+    // The client runs progress callbacks a microtask late and forgets them with the result, so over any stdio server it may lose
+    // the last one. What the bridge answers for is what reaches the client's transport, and in which order.
+    const arrived: string[] = [];
+    const { transport } = client;
+    const receive = transport?.onmessage;
+    if (transport === undefined || receive === undefined) throw new Error('the client is not connected');
+    transport.onmessage = (message, extra) => {
+      arrived.push('method' in message ? `${message.method} ${JSON.stringify(message.params?.progress)}` : 'answer');
+      receive(message, extra);
+    };
     const call = { name: 'trigger-long-running-operation', arguments: { duration: 0.2, steps: 2 } };
-    await client.callTool(call, undefined, { onprogress: ({ progress }) => void steps.push(progress) });
-    expect(steps).toEqual([1, 2]);
+    await client.callTool(call, undefined, { onprogress: () => undefined });
+    expect(arrived).toEqual(['notifications/progress 1', 'notifications/progress 2', 'answer']);
   });
 
   it('keeps the handshake before everything else, and ends the session with the client', async () => {
