@@ -7,8 +7,8 @@ import { secretFiles } from './config/secret-files.ts';
 import { configFailure } from './edges/cli/failure.ts';
 import { demoKeys } from './edges/demo/demo-keys.ts';
 import { demoText } from './edges/demo/demo-text.ts';
-import { startDemoUpstream } from './edges/demo/demo-upstream.ts';
-import { type ServeOptions, startGateway, untilStopped } from './serve.ts';
+import { type DemoUpstream, startDemoUpstream } from './edges/demo/demo-upstream.ts';
+import { type RunningGateway, type ServeOptions, startGateway, untilStopped } from './serve.ts';
 
 /**
  * The whole thing at once: the bundled MCP server, keygate on the embedded store in front of it, keys, and commands to
@@ -19,19 +19,20 @@ export async function runDemo(options: ServeOptions & { json: boolean; out: (tex
   const { problems, ...paths } = await secretFiles({ file: configFile, env, cwd });
   if (problems.length > 0) throw configFailure(configFile, problems, cwd);
   const made = await initialise({ paths, random: randomBytes, open: () => openAuthority(options) });
-  const gateway = await startGateway(options);
+  let gateway: RunningGateway | undefined;
+  // Before anything is started, so that a signal meanwhile ends what was started and nothing is left behind.
+  const stopped = untilStopped(() => void gateway?.reload().catch((error) => log.fault('a reload failed', error)));
+  gateway = await startGateway(options);
   const { config, composed } = gateway;
+  let upstream: DemoUpstream | undefined;
   try {
-    const upstream = await startDemoUpstream({ main: demoServerMain(), url: config.upstreams['demo']?.url, token: demoToken(env), log });
-    try {
-      const keys = await demoKeys({ authority: authorityOf(config, composed.store), folder: config.store.folder });
-      options.out(demoText({ gateway, keys, operatorKey: made.operator?.key, json: options.json }));
-      await untilStopped(() => void gateway.reload());
-    } finally {
-      await upstream.close();
-    }
+    upstream = await startDemoUpstream({ main: demoServerMain(), url: config.upstreams['demo']?.url, token: demoToken(env), log });
+    const keys = await demoKeys({ authority: authorityOf(config, composed.store), folder: config.store.folder });
+    options.out(demoText({ gateway, keys, operatorKey: made.operator?.key, json: options.json }));
+    await stopped;
   } finally {
     await gateway.drain();
+    await upstream?.close();
   }
   return 0;
 }

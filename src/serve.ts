@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { type Composed, composeGateway, readConfig, requireConfig, type Surroundings } from './compose.ts';
 import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
@@ -57,10 +58,18 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   composed.boundTo(listeners.mcpUrl);
   const rounds = startRounds(composed, { retainMs: config.journal.retainMs, log });
   let sources = loaded.sources;
-  const reload = async () => {
-    const next = await readConfig(options);
-    sources = next.sources;
-    await takeConfig(composed, { next, config, log });
+  let { drainMsMax } = config.limits;
+  let reloading = Promise.resolve();
+  const reload = () => {
+    // One after the other: of two that overlap, the one that read the older text could be the last to take effect.
+    const reloaded = reloading.then(async () => {
+      const next = await readConfig(options);
+      sources = next.sources;
+      if (next.ok) drainMsMax = next.config.limits.drainMsMax;
+      await takeConfig(composed, { next, config, log });
+    });
+    reloading = reloaded.catch(() => undefined);
+    return reloaded;
   };
   const watching = watchConfig({
     sources: () => sources,
@@ -78,14 +87,25 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       listeners.startDraining();
       watching.close();
       composed.live.endStreams();
-      const deadline = setTimeout(() => composed.live.endAll(), config.limits.drainMsMax);
-      await listeners.closeData(untilEmpty(running));
-      clearTimeout(deadline);
+      // The listener stays open while calls run, so that whoever comes meanwhile is told DRAINING and not cut off.
+      await within(drainMsMax, Promise.allSettled([...running]));
+      composed.live.endAll();
+      await listeners.closeData(within(lastAnswersMs, untilEmpty(running)));
       await rounds.stop();
       await listeners.closeAdmin();
       await composed.close();
     },
   };
+}
+
+/** What calls that were cut get to answer and settle; whatever still runs then loses its connections. */
+const lastAnswersMs = 1_000;
+
+/** Resolves with the promise, or without it when the time is over. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([promise, wait(ms, undefined, { signal: over.signal }).catch(() => undefined)]);
+  over.abort();
 }
 
 async function untilEmpty(running: ReadonlySet<Promise<void>>): Promise<void> {
@@ -105,9 +125,10 @@ async function takeConfig(
     return;
   }
   for (const section of ['listen', 'store', 'keys', 'scopes', 'journal'] as const) {
-    if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) {
-      log.warn(`a change of ${section} takes effect only after a restart`, { section });
-    }
+    if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) warnOfRestart(log, section);
+  }
+  for (const limit of ['headerBytesMax', 'headersTimeoutMs', 'bodyTimeoutMs', 'connectionsMax'] as const) {
+    if (next.config.limits[limit] !== config.limits[limit]) warnOfRestart(log, `limits.${limit}`);
   }
   composed.apply(next.config);
   composed.metrics.configuration('reloaded');
@@ -115,12 +136,19 @@ async function takeConfig(
   await composed.ledger.record({ kind: 'config.reloaded', upstreams: Object.keys(next.config.upstreams) });
 }
 
+function warnOfRestart(log: Log, setting: string): void {
+  log.warn(`a change of ${setting} takes effect only after a restart`, { setting });
+}
+
 /** Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads. A second signal does not wait. Resolves to the exit code. */
 export async function serveUntilStopped(options: ServeOptions): Promise<number> {
   const { log } = options;
-  const gateway = await startGateway(options);
+  let gateway: RunningGateway | undefined;
+  // Before anything is started: whoever reads that keygate serves may signal it at once, and a signal without a listener kills.
+  const stopped = untilStopped(() => void gateway?.reload().catch((error) => log.fault('a reload failed', error)));
+  gateway = await startGateway(options);
   log.note('keygate is serving', { mcp: gateway.mcpUrl, admin: gateway.adminUrl, upstreams: Object.keys(gateway.config.upstreams) });
-  await untilStopped(() => void gateway.reload().catch((error) => log.fault('a reload failed', error)));
+  await stopped;
   log.note('draining', { running: gateway.composed.live.size });
   await gateway.drain();
   log.note('drained');

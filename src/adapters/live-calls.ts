@@ -9,9 +9,9 @@ import type { Log } from '../ports/observe.ts';
 export interface LiveCalls extends Live {
   /** One round: cuts the streams of dead keys, renews holds that are half used. Called by a timer; never throws. */
   tend(): void;
-  /** Cuts every stream that only waits (GET), so that a drain can end. */
+  /** Cuts every stream that only waits (GET), so that a drain can end, and lets no new one in. */
   endStreams(): void;
-  /** Cuts whatever is still running. */
+  /** Cuts whatever is still running, and lets nothing new in. */
   endAll(): void;
 }
 
@@ -33,6 +33,7 @@ export function createLiveCalls(options: {
   const entries = new Set<Running>();
   const streamsOf = new Map<string, number>();
   let streams = 0;
+  let ended: 'streams' | 'all' | undefined;
   let storeHeardAt = clock.monotonic();
 
   const countStream = (entry: LiveEntry, by: 1 | -1) => {
@@ -46,6 +47,7 @@ export function createLiveCalls(options: {
   /** Why this entry's key may not go on; undefined while it may. */
   const deathOf = (entry: LiveEntry): Parameters<LiveEntry['cut']>[0] | undefined => {
     const caller = callers.byId(entry.keyId);
+    storeHeardAt = clock.monotonic();
     if (!caller) return 'TOKEN_REVOKED';
     for (const key of [caller.key, ...caller.ancestors]) {
       const reason = deadReason(key, clock.now());
@@ -76,10 +78,14 @@ export function createLiveCalls(options: {
       return entries.size;
     },
     enter(entry) {
+      // A request that came before the drain began may get here only after everything was cut.
+      if (ended === 'all' || (ended === 'streams' && entry.kind === 'stream')) throw new Denial('DRAINING');
       const { streamsMax, streamsPerKeyMax } = options.limits();
       if (entry.kind === 'stream' && (streams >= streamsMax || (streamsOf.get(entry.keyId) ?? 0) >= streamsPerKeyMax)) {
         throw new Denial('OVERLOADED', { detail: 'Too many open streams.', facts: { retryAfterMs: 1000 } });
       }
+      // What enters was admitted by the store a moment ago.
+      storeHeardAt = clock.monotonic();
       const running: Running = Object.assign({ holdUntilNow: entry.holdUntil, renewing: false }, entry);
       entries.add(running);
       countStream(entry, 1);
@@ -89,22 +95,26 @@ export function createLiveCalls(options: {
     },
     tend() {
       const { holdMsMax } = options.limits();
+      let trouble: unknown;
       for (const entry of entries) {
         try {
           const death = entry.streaming() ? deathOf(entry) : undefined;
-          storeHeardAt = clock.monotonic();
           if (death) entry.cut(death);
           else renew(entry, holdMsMax);
         } catch (error) {
-          log.fault('the store did not answer for a running stream', error);
+          trouble = error;
           if (clock.monotonic() - storeHeardAt > storeSilenceMsMax) entry.cut('STORE_UNAVAILABLE');
         }
       }
+      // Once a round, not once a stream: there may be thousands.
+      if (trouble !== undefined) log.fault('the store did not answer for the running streams', trouble);
     },
     endStreams() {
+      ended ??= 'streams';
       for (const entry of entries) if (entry.kind === 'stream') entry.cut('DRAINING');
     },
     endAll() {
+      ended = 'all';
       for (const entry of entries) entry.cut('DRAINING');
     },
   };

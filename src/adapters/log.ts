@@ -1,13 +1,6 @@
 import pino, { type DestinationStream } from 'pino';
+import { redact } from '../domain/redact.ts';
 import type { Log } from '../ports/observe.ts';
-
-/** Anything that looks like a credential, whatever it stands in: agent keys of any prefix, bearer values, JWTs. */
-const secrets = /\b[a-z][a-z0-9]{0,11}_(?:live|test)_[0-9A-Za-z]{8}_[0-9A-Za-z]{40,}|\bBearer\s+\S+|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/gi;
-
-/** Replaces what looks like a credential in a text that came from elsewhere (an error's message, say). */
-export function redact(text: string): string {
-  return text.replace(secrets, '[redacted]');
-}
 
 /** JSON lines on the given destination (standard error by default). One record is one line: pino escapes what is inside. */
 export function createLog(options: { level: string; destination?: DestinationStream }): Log {

@@ -7,7 +7,7 @@ import { type Limits, limitsSchema } from './schema-limits.ts';
 import { type UpstreamConfig, upstreamSchema } from './schema-upstream.ts';
 
 export type { Limits } from './schema-limits.ts';
-export type { RuleConfig, UpstreamConfig } from './schema-upstream.ts';
+export type { UpstreamConfig } from './schema-upstream.ts';
 
 /** A configuration as the rest of the program sees it: complete, checked, frozen. Times are milliseconds. */
 export interface Config {

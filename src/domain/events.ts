@@ -16,7 +16,7 @@ export interface EventReader {
   push(chunk: Buffer): ServerEvent[];
 }
 
-export class EventTooLarge extends Error {
+class EventTooLarge extends Error {
   override readonly name = 'EventTooLarge';
 }
 

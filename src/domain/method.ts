@@ -56,11 +56,6 @@ export function gateOf(method: string, era: Era): MethodGate | undefined {
   return gate?.eras.includes(era) ? gate : undefined;
 }
 
-/** True where the method has a gate in some era, so that a `methods` rule cannot open it in another. */
-export function isGated(method: string): boolean {
-  return requests.has(method);
-}
-
 export function isKnownNotification(method: string, era: Era): boolean {
   return notifications.get(method)?.includes(era) ?? false;
 }

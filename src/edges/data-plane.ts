@@ -60,7 +60,7 @@ function arrive(edge: DataEdge, { incoming, outgoing }: HttpBindings): Omit<Arri
     rawHeaders,
     address: edge.clientAddress()(incoming),
     readBody: (bytesMax) => readBody(incoming, bytesMax),
-    reply: replyOn(outgoing, { 'x-request-id': requestId, ...cors }),
+    reply: replyOn(outgoing, { always: { 'x-request-id': requestId, ...cors }, stallMsMax: policy.limits.upstreamTimeoutMs }),
     policy,
   };
 }

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
@@ -40,7 +40,7 @@ export function listen(options: { fetch: Fetch; host: string; port: number; limi
       keepAliveTimeout: keepAliveMs,
       noDelay: true,
     },
-    (incoming, outgoing) => void answer(incoming, outgoing),
+    (incoming, outgoing) => inTurn(outgoing, () => void answer(incoming, outgoing)),
   );
   server.maxConnections = limits.connectionsMax;
   server.once('error', (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
@@ -53,6 +53,15 @@ export function listen(options: { fetch: Fetch; host: string; port: number; limi
     });
   });
   return promise;
+}
+
+/**
+ * Pipelined requests are begun one after another. Node gives a response its connection when its turn has come; before,
+ * nobody would hear that the client has gone, and a stream would stay open for nobody.
+ */
+function inTurn(outgoing: ServerResponse, begin: () => void): void {
+  if (outgoing.socket) begin();
+  else outgoing.once('socket', begin);
 }
 
 const lastWritesMs = 500;

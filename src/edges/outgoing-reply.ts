@@ -1,8 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import type { Reply } from '../ports/reply.ts';
 
-/** The raw outgoing response as a Reply. @param always headers that every answer of this request carries */
-export function replyOn(outgoing: ServerResponse, always: Readonly<Record<string, string>>): Reply {
+export interface ReplyTerms {
+  /** Headers that every answer of this request carries. */
+  readonly always: Readonly<Record<string, string>>;
+  /** Milliseconds for which a client may take nothing of what waits for it. */
+  readonly stallMsMax: number;
+}
+
+/** The raw outgoing response as a Reply. */
+export function replyOn(outgoing: ServerResponse, { always, stallMsMax }: ReplyTerms): Reply {
+  const watch = stallWatch(outgoing, stallMsMax);
   return {
     get closed() {
       return outgoing.destroyed || outgoing.writableEnded;
@@ -16,9 +24,15 @@ export function replyOn(outgoing: ServerResponse, always: Readonly<Record<string
       outgoing.writeHead(status, { ...always, ...(headers as Record<string, string | string[]>), ...unread });
       if (flush) outgoing.flushHeaders();
     },
-    write: (chunk) => outgoing.writableEnded || outgoing.destroyed || outgoing.write(chunk),
+    write(chunk) {
+      if (outgoing.writableEnded || outgoing.destroyed) return true;
+      const ready = outgoing.write(chunk);
+      if (!ready) watch();
+      return ready;
+    },
     end(chunk) {
       outgoing.end(chunk);
+      if (!outgoing.writableFinished) watch();
     },
     cut() {
       outgoing.destroy();
@@ -31,5 +45,21 @@ export function replyOn(outgoing: ServerResponse, always: Readonly<Record<string
     onDrain(listener) {
       outgoing.on('drain', listener);
     },
+  };
+}
+
+/** Cuts the connection of a client that takes nothing for too long: what waits for it is memory, and often a hold (A15). */
+function stallWatch(outgoing: ServerResponse, stallMsMax: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let listening = false;
+  const taken = () => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  return () => {
+    timer ??= setTimeout(() => outgoing.destroy(), stallMsMax);
+    if (listening) return;
+    listening = true;
+    for (const event of ['drain', 'finish', 'close']) outgoing.on(event, taken);
   };
 }

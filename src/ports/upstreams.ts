@@ -1,6 +1,8 @@
 /** One attempt at an upstream. Never retried, never redirected, never decoded (mcp-facts; measured-facts). */
 export interface UpstreamRequest {
   readonly upstream: string;
+  /** Where the upstream was when the request was made: its credentials are not for what may stand there by now. */
+  readonly url?: string;
   readonly method: 'POST' | 'GET' | 'DELETE';
   /** Flat list: name, value, name, value. Complete but for Host and Content-Length. */
   readonly headers: readonly string[];
@@ -39,5 +41,6 @@ export interface UpstreamExchange {
 }
 
 export interface Upstreams {
+  /** @throws Denial UPSTREAM_FAILED where the upstream has left or moved, before anything is sent */
   dispatch(request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange;
 }

@@ -17,7 +17,7 @@ export async function authenticate(ports: Pick<Ports, 'callers' | 'throttle'>, r
 }
 
 /** A key is as dead as the deadest of its ancestors (I7). Judged on every use, also of a cached record (I3). */
-export function refuseDead(caller: Caller, now: number): void {
+function refuseDead(caller: Caller, now: number): void {
   for (const key of [caller.key, ...caller.ancestors]) {
     const reason = deadReason(key, now);
     if (reason) throw new Denial(reason, { facts: { keyId: caller.key.id } });

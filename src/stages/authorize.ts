@@ -2,9 +2,9 @@ import { Denial } from '../domain/denial.ts';
 import type { RequestMessage } from '../domain/message.ts';
 import { zeroMicros } from '../domain/money.ts';
 import type { Rule } from '../domain/policy.ts';
-import { normaliseUri } from '../domain/resource-uri.ts';
+import { redact } from '../domain/redact.ts';
 import { covers } from '../domain/scope.ts';
-import { toolRule } from './may-use.ts';
+import { decidableUri, toolRule } from './may-use.ts';
 import type { Ports } from './ports.ts';
 import type { Authorized, Understood } from './reached.ts';
 
@@ -45,9 +45,7 @@ async function decide(
   // A method without a gate came this far only because a rule of the operator's names it.
   if (!gate || gate.by === 'key' || gate.by === 'filter') return { rule: upstream.ruleFor('methods', method), subject: {} };
   if (gate.by === 'uri') return resourceRule(understood, params.uri);
-  if (gate.by === 'ref') {
-    return params.ref?.type === 'ref/prompt' ? promptRule(understood, params.ref.name) : resourceRule(understood, params.ref?.uri);
-  }
+  if (gate.by === 'ref') return refRule(understood, params.ref);
   if (gate.subject === 'prompts') return promptRule(understood, params.name);
   const tool = params.name ?? '';
   const annotations = upstream.annotated ? await ports.catalogue.annotationsOf(upstream.name, tool) : undefined;
@@ -55,18 +53,25 @@ async function decide(
   return found(rule, { tool });
 }
 
+/** Any other type of reference could be about a name or a URI: nothing here says which. */
+function refRule(understood: Understood, ref: RequestMessage['params']['ref']): { rule: Rule; subject: Subject } {
+  if (ref?.type === 'ref/prompt') return promptRule(understood, ref.name);
+  return ref?.type === 'ref/resource' ? resourceRule(understood, ref.uri) : found(undefined, {});
+}
+
 function promptRule({ upstream }: Understood, prompt: string | undefined): { rule: Rule; subject: Subject } {
   return found(upstream.ruleFor('prompts', prompt ?? ''), { prompt: prompt ?? '' });
 }
 
 function resourceRule({ upstream }: Understood, uri: string | undefined): { rule: Rule; subject: Subject } {
-  const resource = uri === undefined ? undefined : normaliseUri(uri);
+  const resource = decidableUri(uri);
   return found(resource === undefined ? undefined : upstream.ruleFor('resources', resource), { resource: resource ?? '' });
 }
 
 function found(rule: Rule | undefined, subject: Subject): { rule: Rule; subject: Subject } {
   if (rule) return { rule, subject };
-  throw new Denial('TOOL_NOT_ALLOWED', { facts: { ...subject } });
+  const named = Object.entries(subject).map(([name, text]) => [name, redact(text)]);
+  throw new Denial('TOOL_NOT_ALLOWED', { facts: Object.fromEntries(named) });
 }
 
 function requireScopes({ caller }: Understood, rule: Rule): void {

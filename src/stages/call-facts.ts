@@ -1,4 +1,5 @@
 import type { RecordFacts } from '../domain/record.ts';
+import { redact } from '../domain/redact.ts';
 import type { Ports } from './ports.ts';
 import type { Reached } from './reached.ts';
 
@@ -8,14 +9,23 @@ const userAgentCharsMax = 200;
 
 /** What the journal says about a call, from however far the call has come. Never a secret: keys by id, arguments by keyed hash. */
 export function callFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Facts {
-  return {
+  return redacted({
     requestId: reached.requestId,
     ...callerFacts(reached),
     address: reached.address,
     userAgent: reached.headers['user-agent']?.slice(0, userAgentCharsMax),
     upstream: 'upstream' in reached ? reached.upstream.name : undefined,
     ...messageFacts(ports, reached),
-  };
+  });
+}
+
+/** Texts that the client chose: one that holds a credential, by mistake or on purpose, must not carry it into the journal (I5). */
+const clientTexts = ['userAgent', 'method', 'tool', 'resource', 'prompt'] as const;
+
+function redacted(facts: Facts): Facts {
+  const clean: Record<string, unknown> = { ...facts };
+  for (const name of clientTexts) if (typeof facts[name] === 'string') clean[name] = redact(facts[name]);
+  return clean as Facts;
 }
 
 function callerFacts(reached: Reached): Facts {

@@ -46,7 +46,7 @@ function judgeRequestHeaders(headers: Located['headers'], message: Extract<Messa
 const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/i;
 
 /** 2026-07-28, transports, value encoding: `=?base64?…?=` holds UTF-8; anything else stands for itself. */
-export function decodeHeaderValue(value: string): string | undefined {
+function decodeHeaderValue(value: string): string | undefined {
   const base64 = encoded.exec(value)?.[1];
   if (base64 === undefined) return value;
   const bytes = Buffer.from(base64, 'base64');

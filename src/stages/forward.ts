@@ -1,11 +1,11 @@
 import { Denial } from '../domain/denial.ts';
 import type { LiveEntry } from '../ports/live.ts';
-import type { UpstreamExchange, UpstreamFailure, UpstreamRequest } from '../ports/upstreams.ts';
+import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest } from '../ports/upstreams.ts';
 import { outbound } from './outbound.ts';
 import type { Admitted, Forwarded } from './reached.ts';
 import { answerDenial, asDenial } from './refuse.ts';
 import type { Answer, CutReason, ForwardPorts, Relay, RelayControl, RelayEnd } from './relay.ts';
-import { upstreamDenial } from './relay.ts';
+import { cutDenial, upstreamDenial } from './relay.ts';
 import { relayAcknowledgement } from './relay-acknowledgement.ts';
 import { relayEvents } from './relay-events.ts';
 import { relayMessage } from './relay-message.ts';
@@ -30,8 +30,10 @@ type AttemptEnd = RelayEnd & { readonly sent: boolean };
 
 async function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): Promise<AttemptEnd> {
   try {
+    const request = await outbound(ports, admitted);
+    // The last moment: from here on the reply itself tells when the client goes.
     if (admitted.reply.closed) return { sent: false, status: 'client-gone' };
-    return await attempt(ports, admitted, await outbound(ports, admitted));
+    return await attempt(ports, admitted, request);
   } catch (thrown) {
     return { sent: false, status: 'not-sent', refusal: asDenial(ports, admitted, thrown) };
   }
@@ -55,20 +57,42 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
     leave();
     resolve(end);
   };
-  exchange = ports.upstreams.dispatch(request, {
-    onHead(status, headers) {
-      relay = chooseRelay(ports, admitted, { status, headers, control });
-    },
-    onChunk: (chunk) => relay?.chunk(chunk) ?? true,
-    onEnd: () => finish({ sent: true, ...(relay?.end() ?? { status: 'no-answer', refusal: new Denial('UPSTREAM_FAILED') }) }),
-    onFailure(failure) {
-      const end = relay?.fail(failure, cut) ?? failedBeforeHead(failure, reply.closed);
-      finish({ sent: relay !== undefined || failure.sent, ...end });
-    },
-  });
+  /** A fault in a relay must end the attempt like anything else: the client and the hold wait for it. */
+  const guarded = <T>(act: () => T, otherwise: T): T => {
+    try {
+      return act();
+    } catch (thrown) {
+      finish({ sent: true, status: 'fault', refusal: asDenial(ports, admitted, thrown) });
+      control.abort();
+      return otherwise;
+    }
+  };
+  const receiver: AnswerReceiver = {
+    onHead: (status, headers) =>
+      guarded(() => {
+        relay = chooseRelay(ports, admitted, { status, headers, control });
+      }, undefined),
+    onChunk: (chunk) => guarded(() => relay?.chunk(chunk) ?? true, true),
+    onEnd: () =>
+      guarded(
+        () => finish({ sent: true, ...(relay?.end() ?? { status: 'no-answer', refusal: new Denial('UPSTREAM_FAILED') }) }),
+        undefined,
+      ),
+    onFailure: (failure) =>
+      guarded(() => {
+        const end = relay?.fail(failure, cut) ?? failedBeforeHead(failure, { cut, clientGone: reply.closed });
+        finish({ sent: relay !== undefined || failure.sent, ...end });
+      }, undefined),
+  };
+  try {
+    exchange = ports.upstreams.dispatch(request, receiver);
+  } catch (thrown) {
+    leave();
+    throw thrown;
+  }
   // Closing the stream is cancellation in 2026-07-28; in the session era the upstream goes on, and its answer is dropped with us.
   reply.onGone(control.abort);
-  reply.onDrain(() => exchange.resume());
+  reply.onDrain(() => exchange?.resume());
   return promise;
 }
 
@@ -84,8 +108,9 @@ function isEvents({ status, headers }: Answer): boolean {
   return status === 200 && /^text\/event-stream\s*(?:;|$)/i.test(String(headers['content-type'] ?? ''));
 }
 
-function failedBeforeHead(failure: UpstreamFailure, clientGone: boolean): RelayEnd {
+function failedBeforeHead(failure: UpstreamFailure, { cut, clientGone }: { cut: CutReason | undefined; clientGone: boolean }): RelayEnd {
   if (clientGone) return { status: 'client-gone' };
+  if (cut) return { status: cut, refusal: cutDenial(cut, failure) };
   return { status: failure.kind, refusal: upstreamDenial(failure) };
 }
 

@@ -16,6 +16,17 @@ export function toolRule(
   return annotations && annotationRule({ upstream: upstream.name, tool, annotations });
 }
 
+const climbing = /\/(?:\.|%2e){2}(?:[/?#]|$)/i;
+
+/**
+ * The URI as rules decide on it, or undefined where it is none, or climbs: it is forwarded as written, and an upstream
+ * that follows links or takes the authority for a folder would end elsewhere than its normal form says (I4).
+ */
+export function decidableUri(uri: string | undefined): string | undefined {
+  const [path = ''] = (uri ?? '').split('?');
+  return uri === undefined || climbing.test(path) ? undefined : normaliseUri(uri);
+}
+
 /**
  * Whether a listed item is shown: exactly where a call to it could be admitted. A rule that depends on arguments
  * is listed, since some arguments may pass.
@@ -31,7 +42,6 @@ function ruleForItem({ upstream, caller }: Pick<Located, 'upstream' | 'caller'>,
     return toolRule(upstream, { tool: item.name, annotations: item.annotations ?? {} });
   }
   if (member === 'prompts') return item.name === undefined ? undefined : upstream.ruleFor('prompts', item.name);
-  const uri = member === 'resources' ? item.uri : item.uriTemplate;
-  const resource = uri === undefined ? undefined : normaliseUri(uri);
+  const resource = decidableUri(member === 'resources' ? item.uri : item.uriTemplate);
   return resource === undefined ? undefined : upstream.ruleFor('resources', resource);
 }

@@ -1,9 +1,10 @@
+import { nameHeaderMember } from '../domain/method.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
 /** Client headers that mean something to an upstream. Everything else stays here: credentials, cookies, Origin, forwarding claims. */
-const passed = ['mcp-protocol-version', 'mcp-method', 'mcp-name', 'traceparent', 'tracestate', 'baggage'] as const;
+const passed = ['mcp-protocol-version', 'traceparent', 'tracestate', 'baggage'] as const;
 
 /** The one request the upstream gets: the scanned bytes, the upstream's own credential, and who is behind it. */
 export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admitted): Promise<UpstreamRequest> {
@@ -17,10 +18,7 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     const value = sent[name];
     if (typeof value === 'string') headers.push(name, value);
   }
-  for (const name in sent) {
-    // 2026-07-28: unknown Mcp-Param-* are forwarded unchanged; the upstream compares them with the body.
-    if (name.startsWith('mcp-param-') && typeof sent[name] === 'string') headers.push(name, sent[name]);
-  }
+  if (admitted.era === 'stateless') headers.push(...mirrorHeaders(admitted));
   if (session !== undefined) headers.push('mcp-session-id', session);
   if (intent.kind === 'stream' && intent.resumed) headers.push('last-event-id', intent.resumed.eventId);
   headers.push('accept-encoding', 'identity', 'x-request-id', requestId);
@@ -28,6 +26,7 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   headers.push(...target.credentials);
   return {
     upstream: upstream.name,
+    url: target.url,
     method: verb,
     headers,
     ...(body ? { body } : {}),
@@ -35,6 +34,22 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     silenceTimeoutMs: verb === 'GET' ? 0 : policy.limits.upstreamTimeoutMs,
     long: verb === 'GET',
   };
+}
+
+/**
+ * The headers that mirror the body in 2026-07-28. Mcp-Method is written from the body (clients leave it out of notifications),
+ * Mcp-Name was found equal to it, Mcp-Param-* are compared by the upstream, which knows the tool. In the session era the same
+ * headers would be a second opinion on what is called, so none are sent.
+ */
+function mirrorHeaders({ intent, headers: sent }: Admitted): string[] {
+  if (intent.kind !== 'request' && intent.kind !== 'notification') return [];
+  const { method } = intent.message;
+  const headers = ['mcp-method', method];
+  for (const name in sent) {
+    const mirrors = name.startsWith('mcp-param-') || (name === 'mcp-name' && nameHeaderMember(method) !== undefined);
+    if (mirrors && typeof sent[name] === 'string') headers.push(name, sent[name]);
+  }
+  return headers;
 }
 
 function bodyOf(intent: Admitted['intent']): Buffer | undefined {

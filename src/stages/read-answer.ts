@@ -1,3 +1,4 @@
+import { Denial } from '../domain/denial.ts';
 import { filterList, type ListedItem, makePrivate } from '../domain/listing.ts';
 import type { Message, MessageId, ResponseMessage } from '../domain/message.ts';
 import { gateOf } from '../domain/method.ts';
@@ -22,7 +23,10 @@ export function isAnswerTo(message: Message | undefined, id: MessageId): message
 /** Longest time a client may keep what was cut down for its key (2026-07-28, caching). */
 const ttlMsMax = 60_000;
 
-/** The answer's bytes as this caller may see them: lists filtered, shared caching made private. Untouched otherwise (I4). */
+/**
+ * The answer's bytes as this caller may see them: lists filtered, shared caching made private. Untouched otherwise (I4).
+ * @throws Denial UPSTREAM_FAILED where the answer to a list method holds no list
+ */
 export function trimAnswer(admitted: Admitted, { method, message }: { method: string; message: ResponseMessage }): Buffer {
   const { era } = admitted;
   const gate = gateOf(method, era);
@@ -31,7 +35,11 @@ export function trimAnswer(admitted: Admitted, { method, message }: { method: st
   if (gate.by === 'filter') {
     const { member } = gate;
     const keep = (item: ListedItem) => mayUse(admitted, member, item);
-    return filterList({ message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) });
+    try {
+      return filterList({ message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) });
+    } catch {
+      throw new Denial('UPSTREAM_FAILED', { detail: `The upstream's ${member} are no list.`, facts: { outcome: 'unknown' } });
+    }
   }
   const shared = (gate.by === 'uri' || gate.by === 'key') && gate.private === true;
   return stateless && shared ? makePrivate({ message, ttlMsMax }) : message.bytes;

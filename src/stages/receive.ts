@@ -11,7 +11,6 @@ const single = new Set([
   'content-encoding',
   'transfer-encoding',
   'origin',
-  'accept',
   'mcp-session-id',
   'mcp-protocol-version',
   'mcp-method',

@@ -1,7 +1,7 @@
 import { Denial } from '../domain/denial.ts';
 import { createEventReader, type ServerEvent, writeEvent } from '../domain/events.ts';
 import type { Admitted, ResumedEvent } from './reached.ts';
-import { type Answer, type CutReason, type ForwardPorts, type Relay, type RelayEnd, upstreamDenial } from './relay.ts';
+import { type Answer, cutDenial, type ForwardPorts, type Relay, type RelayEnd, upstreamDenial } from './relay.ts';
 import { denialError, requestIdOf } from './render-denial.ts';
 import { sealedSession } from './sealed-session.ts';
 import { createStreamGate } from './stream-gate.ts';
@@ -46,11 +46,13 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, { status, h
     clearInterval(heartbeat);
     if (reply.closed) return { status: 'client-gone' };
     const id = requestIdOf(admitted);
-    if (denial && id !== null && !gate.answered) {
-      reply.write(writeEvent({ text: JSON.stringify({ jsonrpc: '2.0', id, error: denialError(denial, admitted) }) }));
+    // What comes after the answer has passed is nobody's trouble any more.
+    const refusal = gate.answered ? undefined : denial;
+    if (refusal && id !== null) {
+      reply.write(writeEvent({ text: JSON.stringify({ jsonrpc: '2.0', id, error: denialError(refusal, admitted) }) }));
     }
     reply.end();
-    return { status: denial ? denial.reason : status };
+    return refusal ? { status: refusal.reason, refusal } : { status };
   };
 
   return {
@@ -71,7 +73,7 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, { status, h
     // A server may close the stream before the answer and let the client take it up again (2025-11-25, polling).
     end: () =>
       finish(broken ?? (gate.answered || resumable ? undefined : new Denial('UPSTREAM_FAILED', { facts: { outcome: 'unknown' } }))),
-    fail: (failure, cut) => finish(broken ?? (cut ? cutDenial(cut) : upstreamDenial(failure))),
+    fail: (failure, cut) => finish(broken ?? (cut ? cutDenial(cut, failure) : upstreamDenial(failure))),
   };
 }
 
@@ -80,10 +82,6 @@ const streamHeaders = {
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 } as const;
-
-function cutDenial(cut: CutReason): Denial {
-  return new Denial(cut);
-}
 
 /** Which request's answer this stream may carry: the one just sent, or the one that a resumed stream belonged to. */
 function expectedAnswer({ intent }: Admitted): ResumedEvent['answers'] {

@@ -13,19 +13,21 @@ import { statusDenial } from './status-denial.ts';
  * this request and to no other. HTML, broken JSON, a wrong id or an endless body become UPSTREAM_FAILED with the caller's own id.
  */
 export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: Answer): Relay {
-  const { answerBytesMax } = admitted.policy.limits;
-  const body = collect(answerBytesMax);
+  const { answerBytesMax, upstreamTimeoutMs } = admitted.policy.limits;
+  const body = collect({ bytesMax: answerBytesMax, msMax: upstreamTimeoutMs, abort: answer.control.abort });
   return {
     streaming: false,
     chunk(chunk) {
       body.add(chunk);
-      if (body.tooLarge) answer.control.abort();
       return true;
     },
     end: () => conclude(ports, admitted, answer, body.bytes()),
     fail(failure) {
+      body.bytes();
       if (body.tooLarge) return failed(answer.status, `The upstream's answer is longer than ${answerBytesMax} bytes.`);
-      return admitted.reply.closed ? { status: 'client-gone' } : { status: failure.kind, refusal: upstreamDenial(failure) };
+      if (admitted.reply.closed) return { status: 'client-gone' };
+      const kind = body.late ? 'timeout' : failure.kind;
+      return { status: kind, refusal: upstreamDenial({ ...failure, kind }) };
     },
   };
 }

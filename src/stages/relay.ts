@@ -37,3 +37,8 @@ export function upstreamDenial(failure: UpstreamFailure): Denial {
   const outcome = failure.sent ? 'unknown' : 'not-sent';
   return new Denial(failure.kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { facts: { outcome } });
 }
+
+/** The refusal of a call that was cut off here. Whoever repeats it must know whether it may have taken effect already. */
+export function cutDenial(cut: CutReason, { sent }: Pick<UpstreamFailure, 'sent'>): Denial {
+  return new Denial(cut, { facts: { outcome: sent ? 'unknown' : 'not-sent' } });
+}

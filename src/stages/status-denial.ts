@@ -10,7 +10,7 @@ export function statusDenial(admitted: Admitted, { status, body }: { status: num
   if (isSessionLost(admitted, { status, body })) return new Denial('SESSION_NOT_FOUND', { facts });
   if (admitted.verb !== 'POST' && status === 405) return new Denial('METHOD_NOT_ALLOWED', { facts });
   if (admitted.verb === 'GET' && status === 409) return new Denial('STREAM_CONFLICT', { facts });
-  return new Denial('UPSTREAM_FAILED', { facts });
+  return new Denial('UPSTREAM_FAILED', { facts: { ...facts, outcome: 'unknown' } });
 }
 
 /**

@@ -36,8 +36,9 @@ export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expect
       if (message.kind === 'request') return judgeRequest(ports, admitted, message, sealedIds);
       if (answered || !expected) return undefined;
       if (!isAnswerTo(message, expected.id)) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream answered another request.' });
+      const trimmed = trimAnswer(admitted, { method: expected.method, message });
       answered = true;
-      return trimAnswer(admitted, { method: expected.method, message }).toString('utf8');
+      return trimmed.toString('utf8');
     },
   };
 }

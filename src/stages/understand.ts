@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Denial } from '../domain/denial.ts';
 import type { Message, ResponseMessage } from '../domain/message.ts';
 import { type Era, gateOf, isKnownNotification } from '../domain/method.ts';
+import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
 import { splice } from '../domain/splice.ts';
 import { judgeEra } from './era.ts';
@@ -41,14 +42,14 @@ function readIntent(
     const gate = gateOf(message.method, era);
     // Unknown methods pass only where a rule of the operator's names them; tasks need ids bound to keys, which no rule can do.
     if (!gate && !located.upstream.ruleFor('methods', message.method))
-      throw new Denial('UNKNOWN_METHOD', { facts: { method: message.method } });
+      throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
     if (message.params.task)
       throw new Denial('INVALID_MESSAGE', { detail: 'Task-augmented calls are not served here; call without params.task.' });
     return { kind: 'request', message, gate };
   }
   if (message.kind === 'notification') {
     if (!isKnownNotification(message.method, era) && !located.upstream.ruleFor('methods', message.method)) {
-      throw new Denial('UNKNOWN_METHOD', { facts: { method: message.method } });
+      throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
     }
     return { kind: 'notification', message };
   }

@@ -21,7 +21,7 @@ afterEach(async () => {
 it('killed 20 times in the middle of load: every call the upstream saw is on record and charged, and nothing is held', {
   timeout: 120_000,
 }, async () => {
-  const seed = Number(process.env['KEYGATE_SEED'] ?? Date.now() % 1_000_000);
+  const seed = Number(process.env.KEYGATE_SEED ?? Date.now() % 1_000_000);
   console.log(`kill.test: seed ${seed}; KEYGATE_SEED=${seed} draws the same delays again`);
   const random = seeded(seed);
   const upstream = await startRecordingUpstream({ sessions: false });
@@ -88,7 +88,10 @@ it('killed 20 times in the middle of load: every call the upstream saw is on rec
 });
 
 /** Calls in parallel, each caller one after the other, until the gateway is gone. `began` resolves at the first answer. */
-function drive(gate: Served, nextCall: (caller: number) => { key: string; tool: string }): { began: Promise<void>; ended: Promise<unknown> } {
+function drive(
+  gate: Served,
+  nextCall: (caller: number) => { key: string; tool: string },
+): { began: Promise<void>; ended: Promise<unknown> } {
   const began = Promise.withResolvers<void>();
   const caller = async (number: number): Promise<void> => {
     for (;;) {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Authority } from '../../src/authority/authority.ts';
@@ -28,7 +29,7 @@ export interface Place {
   remove(): Promise<void>;
 }
 
-/** A gateway that runs as a process of its own and serves. */
+/** A gateway that runs as a process of its own and serves. Signals reach the gateway itself, also where it runs under another program. */
 export interface Served extends StartedProcess {
   readonly mcpUrl: string;
   readonly adminUrl: string;
@@ -68,8 +69,10 @@ export async function preparePlace(config: Record<string, unknown>): Promise<Pla
     async serve({ env = {}, under = [] } = {}) {
       const [program = process.execPath, ...args] = [...under, process.execPath, main, 'serve', '--config', configFile];
       const child = await startProcess(program, args, { env, cwd: folder, ready: /"keygate is serving"/ });
-      started.push(child);
-      return { ...child, ...addressesIn(child.stderr()) };
+      const pid = under.length === 0 ? child.pid : onlyChildOf(child.pid);
+      const kill: StartedProcess['kill'] = (signal = 'SIGTERM') => signalProcess(pid, signal);
+      started.push({ ...child, kill });
+      return { ...child, pid, kill, ...addressesIn(child.stderr()) };
     },
     cli: (...args) => runCommand([main, ...args, '--config', configFile], folder),
     mint: (request) =>
@@ -102,6 +105,21 @@ function addressesIn(log: string): { mcpUrl: string; adminUrl: string } {
   const { mcp, admin } = JSON.parse(line) as { mcp?: string; admin?: string };
   if (mcp === undefined || admin === undefined) throw new Error(`the gateway did not say where it listens: ${line}`);
   return { mcpUrl: mcp, adminUrl: admin };
+}
+
+function onlyChildOf(pid: number): number {
+  const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+  if (child === '') throw new Error(`process ${pid} has no child`);
+  return Number(child);
+}
+
+/** Nothing happens where the process has ended. */
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 /** The exit code is -1 where a signal ended the command, which it does after `commandMsMax`. */

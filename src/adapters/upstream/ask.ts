@@ -15,10 +15,18 @@ const answerBytesMax = 16 * 1024 * 1024;
 const timeoutMs = 10_000;
 const nodesMax = 4_000_000;
 
+/** A message of the gateway's own, made here and not read. */
+export interface AskedMessage {
+  readonly jsonrpc: '2.0';
+  readonly id?: number;
+  readonly method: string;
+  readonly params?: object;
+}
+
 /** Sends one message and reads the whole answer, JSON or events. @throws Denial UPSTREAM_FAILED or UPSTREAM_TIMEOUT */
 export function ask(
   upstreams: Upstreams,
-  options: { upstream: string; method: 'POST' | 'DELETE'; message: object | undefined; headers: readonly string[] },
+  options: { upstream: string; method: 'POST' | 'DELETE'; message: AskedMessage | undefined; headers: readonly string[] },
 ): Promise<Asked> {
   const { promise, resolve, reject } = Promise.withResolvers<Asked>();
   const chunks: Buffer[] = [];
@@ -52,14 +60,17 @@ export function ask(
         else chunks.push(chunk);
         return true;
       },
-      onEnd: () => resolve(read(head ?? { status: 0, headers: {} }, Buffer.concat(chunks))),
+      onEnd: () => resolve(read({ ...(head ?? { status: 0, headers: {} }), body: Buffer.concat(chunks), id: options.message?.id })),
       onFailure: ({ kind, cause }) => reject(new Denial(kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { cause })),
     },
   );
-  return promise;
+  // The whole exchange, since a caller waits for it and an upstream may send a byte now and then.
+  const late = setTimeout(() => exchange.abort(), timeoutMs);
+  return promise.finally(() => clearTimeout(late));
 }
 
-function read({ status, headers }: { status: number; headers: AnswerHeaders }, body: Buffer): Asked {
+function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; id: number | undefined }): Asked {
+  const { status, headers, body, id } = answered;
   const session = headers['mcp-session-id'];
   const events = String(headers['content-type'] ?? '').startsWith('text/event-stream');
   const texts = events
@@ -71,6 +82,6 @@ function read({ status, headers }: { status: number; headers: AnswerHeaders }, b
   return {
     status,
     session: typeof session === 'string' ? session : undefined,
-    answer: answers.find((message) => message.kind === 'response'),
+    answer: answers.flatMap((message) => (message.kind === 'response' && message.id === id ? [message] : []))[0],
   };
 }

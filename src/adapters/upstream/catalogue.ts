@@ -1,12 +1,12 @@
 import { Denial } from '../../domain/denial.ts';
-import { listItems, nextCursorOf } from '../../domain/listing.ts';
+import { type ListedItem, listItems, nextCursorOf } from '../../domain/listing.ts';
 import type { ResponseMessage } from '../../domain/message.ts';
 import { sessionVersions, statelessVersion } from '../../domain/method.ts';
 import type { Annotations, Catalogue } from '../../ports/catalogue.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger } from '../../ports/ledger.ts';
 import type { Upstreams } from '../../ports/upstreams.ts';
-import { type Asked, ask } from './ask.ts';
+import { type Asked, type AskedMessage, ask } from './ask.ts';
 
 type Tools = ReadonlyMap<string, Annotations>;
 
@@ -52,7 +52,7 @@ export function createCatalogue(options: {
 type Asking = Parameters<typeof createCatalogue>[0];
 
 async function fetchTools(asking: Asking, upstream: string): Promise<Tools> {
-  const send = (message: object | undefined, headers: readonly string[], method: 'POST' | 'DELETE' = 'POST') =>
+  const send = (message: AskedMessage | undefined, headers: readonly string[], method: 'POST' | 'DELETE' = 'POST') =>
     ask(asking.upstreams, { upstream, method, message, headers: [...headers, ...asking.credentialsOf(upstream)] });
   const version = sessionVersions.at(-1) ?? '';
   const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: 'keygate', version: '1' } };
@@ -70,7 +70,7 @@ async function fetchTools(asking: Asking, upstream: string): Promise<Tools> {
   }
 }
 
-function statelessList(cursor: string | undefined): [object, string[]] {
+function statelessList(cursor: string | undefined): [AskedMessage, string[]] {
   const meta = {
     'io.modelcontextprotocol/protocolVersion': statelessVersion,
     'io.modelcontextprotocol/clientCapabilities': {},
@@ -80,6 +80,14 @@ function statelessList(cursor: string | undefined): [object, string[]] {
   return [{ jsonrpc: '2.0', id: 2, method: 'tools/list', params }, ['mcp-protocol-version', statelessVersion, 'mcp-method', 'tools/list']];
 }
 
+function toolsOf(message: ResponseMessage): ListedItem[] {
+  try {
+    return listItems(message, 'tools');
+  } catch (cause) {
+    throw new Denial('UPSTREAM_FAILED', { detail: "The upstream's tools are no list.", cause });
+  }
+}
+
 async function pages(page: (cursor: string | undefined) => Promise<Asked>): Promise<Tools> {
   const tools = new Map<string, Annotations>();
   let cursor: string | undefined;
@@ -87,7 +95,7 @@ async function pages(page: (cursor: string | undefined) => Promise<Asked>): Prom
     const { answer } = await page(cursor);
     const message: ResponseMessage | undefined = answer?.outcome === 'result' ? answer : undefined;
     if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream did not list its tools.' });
-    for (const item of listItems(message, 'tools')) if (item.name !== undefined) tools.set(item.name, item.annotations ?? {});
+    for (const item of toolsOf(message)) if (item.name !== undefined) tools.set(item.name, item.annotations ?? {});
     cursor = nextCursorOf(message);
     if (cursor === undefined) return tools;
   }

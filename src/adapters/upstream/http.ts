@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
+import { Denial } from '../../domain/denial.ts';
 import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
 
 /** How many connections one upstream may have. Calls and long streams do not share them. */
@@ -39,7 +40,9 @@ export function createHttpUpstreams(options: { targets: ReadonlyMap<string, stri
     },
     dispatch(request, receiver) {
       const target = open.get(request.upstream);
-      if (!target) throw new Error(`no upstream is named ${request.upstream}`);
+      if (!target || (request.url !== undefined && request.url !== target.url)) {
+        throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream has just left or moved.', facts: { outcome: 'not-sent' } });
+      }
       return exchange(request.long ? target.streams : target.calls, target.path, request, receiver);
     },
     async close() {
