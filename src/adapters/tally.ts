@@ -18,6 +18,31 @@ export function createTally(options: { ledger: Ledger; clock: Clock; log: Log })
   let missed = new Map<Reason, number>();
   let since = clock.now();
   let missedSince = 0;
+  let flushing = Promise.resolve();
+
+  const flushOnce = async (): Promise<void> => {
+    const now = clock.now();
+    const from = new Date(since).toISOString();
+    const to = new Date(now).toISOString();
+    const [lines, gaps, gapFrom] = [counted, missed, new Date(missedSince).toISOString()];
+    counted = new Map();
+    missed = new Map();
+    since = now;
+    try {
+      if (gaps.size > 0) {
+        await ledger.record({ kind: 'gap', from: gapFrom, to, refusals: Object.fromEntries(gaps) });
+        gaps.clear();
+      }
+      for (const [name, line] of lines) {
+        await ledger.record({ kind: 'refusals.counted', decision: 'refused', ...line, from, to });
+        lines.delete(name);
+      }
+    } catch (error) {
+      log.fault('refusal counts could not be journalled; they are kept', error);
+      for (const [name, line] of lines) merge(counted, name, line);
+      for (const [reason, count] of gaps) missed.set(reason, (missed.get(reason) ?? 0) + count);
+    }
+  };
 
   return {
     count(reason, address) {
@@ -31,28 +56,10 @@ export function createTally(options: { ledger: Ledger; clock: Clock; log: Log })
       if (missed.size === 0) missedSince = clock.now();
       missed.set(reason, (missed.get(reason) ?? 0) + 1);
     },
-    async flush() {
-      const now = clock.now();
-      const from = new Date(since).toISOString();
-      const to = new Date(now).toISOString();
-      const [lines, gaps, gapFrom] = [counted, missed, new Date(missedSince).toISOString()];
-      counted = new Map();
-      missed = new Map();
-      since = now;
-      try {
-        if (gaps.size > 0) {
-          await ledger.record({ kind: 'gap', from: gapFrom, to, refusals: Object.fromEntries(gaps) });
-          gaps.clear();
-        }
-        for (const [name, line] of lines) {
-          await ledger.record({ kind: 'refusals.counted', decision: 'refused', ...line, from, to });
-          lines.delete(name);
-        }
-      } catch (error) {
-        log.fault('refusal counts could not be journalled; they are kept', error);
-        for (const [name, line] of lines) merge(counted, name, line);
-        for (const [reason, count] of gaps) missed.set(reason, (missed.get(reason) ?? 0) + count);
-      }
+    flush() {
+      // One after the other: the last one, before the store closes, must wait for the one that is under way.
+      flushing = flushing.then(flushOnce);
+      return flushing;
     },
   };
 }

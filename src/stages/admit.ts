@@ -4,6 +4,7 @@ import { formatMicros } from '../domain/money.ts';
 import type { LimitBreach } from '../ports/ledger.ts';
 import { authorize } from './authorize.ts';
 import { callFacts } from './call-facts.ts';
+import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted, Authorized, Reservation } from './reached.ts';
 
@@ -58,21 +59,6 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
 /** The one place where an Admitted comes into being. */
 function seal(authorized: Authorized, reservation: Reservation | undefined): Admitted {
   return { ...authorized, reservation } as Admitted;
-}
-
-/** Longer than any healthy commit; a store that hangs must not hang the caller. */
-const commitMsMax = 5_000;
-
-async function failClosed<T>(commit: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`the store did not commit within ${commitMsMax} ms`)), commitMsMax);
-  try {
-    return await Promise.race([commit, late]);
-  } catch (cause) {
-    throw cause instanceof Denial ? cause : new Denial('STORE_UNAVAILABLE', { cause });
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function breachFacts(breach: LimitBreach, now: number): Denial['facts'] {

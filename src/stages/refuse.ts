@@ -1,5 +1,6 @@
 import { Denial, denialTable } from '../domain/denial.ts';
 import { callFacts, methodOf } from './call-facts.ts';
+import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Reached } from './reached.ts';
 import { renderDenial } from './render-denial.ts';
@@ -47,7 +48,7 @@ async function journal(ports: RefusePorts, reached: Reached, denial: Denial): Pr
   if (!('caller' in reached)) return ports.tally.count(denial.reason, reached.address);
   if (denial.reason === 'STORE_UNAVAILABLE' || denial.reason === 'JOURNAL_UNAVAILABLE') return ports.tally.missed(denial.reason);
   try {
-    await ports.ledger.record({
+    const written = ports.ledger.record({
       kind: 'call.refused',
       ...callFacts(ports, reached),
       decision: 'refused',
@@ -55,6 +56,7 @@ async function journal(ports: RefusePorts, reached: Reached, denial: Denial): Pr
       rule: denial.facts.rule,
       status: denialTable[denial.reason].status,
     });
+    await failClosed(written);
   } catch (error) {
     ports.log.fault('a refusal could not be journalled', error, { requestId: reached.requestId, reason: denial.reason });
     ports.tally.missed(denial.reason);

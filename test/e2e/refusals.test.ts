@@ -532,6 +532,27 @@ describe('where keys and upstreams do not fit', () => {
   });
 });
 
+describe('what an upstream says about its streams and sessions', () => {
+  it.each([
+    ['GET', 405, 'METHOD_NOT_ALLOWED', 405],
+    ['GET', 409, 'STREAM_CONFLICT', 409],
+    ['GET', 401, 'UPSTREAM_FAILED', 502],
+    ['GET', 200, 'UPSTREAM_FAILED', 502],
+    ['DELETE', 405, 'METHOD_NOT_ALLOWED', 405],
+    ['DELETE', 500, 'UPSTREAM_FAILED', 502],
+  ] as const)('%s answered with %i is %s', async (verb, said, reason, http) => {
+    bench.upstream.script((_request, response) => void response.writeHead(said, { 'content-type': 'application/json' }).end('{}'));
+    const answer = await fetch(bench.url, { method: verb, headers: { accept: 'text/event-stream', authorization: `Bearer ${bench.key}` } });
+    expect(answer.status).toBe(http);
+    expect(await answer.json()).toMatchObject({ id: null, error: { data: { reason, upstreamStatus: said } } });
+    await bench.settled();
+    expect(bench.recordsOf(answer.headers.get('x-request-id'))).toMatchObject([
+      { kind: 'call.intent', method: verb === 'GET' ? 'stream/open' : 'session/end' },
+      { kind: 'call.outcome', status: said, reason, charged: '0' },
+    ]);
+  });
+});
+
 describe('limits of the gateway', () => {
   it('an address that keeps failing is told to slow down, and good keys are not', async () => {
     const own = closers.keep(await startBench({ config: { limits: { failedAuthPerMinuteMax: 3 } } }));
