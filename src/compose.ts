@@ -1,129 +1,82 @@
-import { createHmac, createSecretKey, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
-import { resolve } from 'node:path';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { createAssertions } from './adapters/assertions.ts';
+import { createKnownCallers } from './adapters/callers/known-callers.ts';
 import { createConditions } from './adapters/condition.ts';
-import { createKnownCallers } from './adapters/known-callers.ts';
 import { createLiveCalls, tendEveryMs } from './adapters/live-calls.ts';
-import { openStore, type Store } from './adapters/lmdb/store.ts';
-import { createLog } from './adapters/log.ts';
+import type { Store } from './adapters/lmdb/store.ts';
 import { createMetrics } from './adapters/metrics.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createHttpUpstreams } from './adapters/upstream/http.ts';
+import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
 import type { Authority } from './authority/authority.ts';
-import { readSigning } from './authority/signing.ts';
+import { authorityOf, openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { compilePolicy } from './config/compile-policy.ts';
-import { type Loaded, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
-import { createCalendar } from './domain/calendar.ts';
-import { pepperId } from './domain/credential.ts';
 import type { Policy } from './domain/policy.ts';
-import { scopeProblem } from './domain/scope.ts';
-import { createSeal } from './domain/seal.ts';
-import { configFailure } from './edges/cli/failure.ts';
+import type { ApiParts } from './edges/api/deps.ts';
+import { createDryRuns } from './edges/dry-runs.ts';
 import { createGateway } from './gateway.ts';
+import { createLiveSettings, type LiveSettings } from './live-settings.ts';
 import type { Log } from './ports/observe.ts';
 import type { Arrived } from './stages/reached.ts';
 import { systemClock } from './system-clock.ts';
 
-/** Where a process stands: what every part of it is relative to. */
-export interface Surroundings {
-  readonly configFile: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
-}
-
-const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
-const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
-
-/** The operational log, on standard error. @param level pino's: trace, debug, info, warn, error, fatal, silent */
-export function openLog(level: string): Log {
-  return createLog({ level });
-}
-
-export function readConfig({ configFile, env, cwd }: Surroundings): Promise<Loaded> {
-  const conditions = createConditions();
-  return loadConfig({ file: configFile, env, cwd, checkCondition: conditions.problem, checkScope: scopeProblem });
-}
-
-/** @throws CommandFailure naming every problem of the configuration */
-export async function requireConfig(surroundings: Surroundings): Promise<Extract<Loaded, { ok: true }>> {
-  const loaded = await readConfig(surroundings);
-  if (loaded.ok) return loaded;
-  throw configFailure(resolve(surroundings.cwd, surroundings.configFile), loaded.problems, surroundings.cwd);
-}
-
-/** The store of a configuration, and the management acts on it: what the command line works with, beside a running gateway. */
-export async function openAuthority(surroundings: Surroundings): Promise<{ authority: Authority; config: Config; close(): Promise<void> }> {
-  const { config } = await requireConfig(surroundings);
-  const { store } = openConfigured(config, { serving: false });
-  return { authority: authorityOf(config, store), config, close: () => store.close() };
-}
-
-export function authorityOf(config: Config, store: Store): Authority {
-  const { keyring, ledger, journal } = store;
-  const upstreams = Object.values(config.upstreams).map(({ name, environment }) => ({ name, environment }));
-  return { clock: systemClock, random: randomBytes, keyring, ledger, journal, keys: config.keys, upstreams };
-}
-
-function openConfigured(config: Config, { serving }: { serving: boolean }) {
-  const signing = readSigning(config.keys.signing);
-  const calendar = createCalendar();
-  const store = openStore({
-    folder: config.store.folder,
-    clock: systemClock,
-    calendar,
-    signer: signing.ed25519,
-    instance: randomUUID(),
-    serving,
-  });
-  try {
-    // The oldest pepper is the one the store began with: without it every key would be unknown.
-    const [oldest = ''] = config.keys.peppers.slice(-1);
-    store.fingerprint('pepper', pepperId(oldest));
-  } catch (error) {
-    void store.close();
-    throw error;
-  }
-  return { store, signing };
-}
+export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
+export const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
 
 /** Everything one gateway process is made of. Nothing listens yet. */
 export function composeGateway(config: Config, log: Log) {
-  const { store, signing } = openConfigured(config, { serving: true });
-  const { keyring, ledger, journal } = store;
   const clock = systemClock;
   const conditions = createConditions();
-  const compile = (from: Config): Policy => compilePolicy(from, conditions.compile);
-  let boundUrl: string | undefined;
-  const withPublicUrl = (compiled: Policy): Policy =>
-    boundUrl !== undefined && new URL(compiled.publicUrl).port === '0' ? { ...compiled, publicUrl: boundUrl } : compiled;
-  let limits = config.limits;
-  let policy = compile(config);
+  const settings = createLiveSettings(config, { compile: (from) => compilePolicy(from, conditions.compile), random: randomBytes });
+  const signing = () => settings.now().signing;
+  const policy = () => settings.now().policy;
+  const issuer = () => policy().publicUrl;
+  const { store } = openConfigured(config, { serving: true, signing });
+  const { keyring, ledger, journal } = store;
 
-  const callers = createKnownCallers({ keyring, ...config.keys, order: config.scopes, limits: callerCache });
-  const live = createLiveCalls({ callers, ledger, clock, log, limits: () => limits });
+  const callers = createKnownCallers({
+    keyring,
+    prefix: () => settings.now().config.keys.prefix,
+    peppers: () => settings.now().config.keys.peppers,
+    order: config.scopes,
+    limits: callerCache,
+    trust: { issuer, jwks: () => signing().publicJwks, clock },
+  });
+  const throttle = createThrottle();
+  const stepUp = stepUpOf(config, store, { throttle, seal: settings.seal });
+  const live = createLiveCalls({ callers, ledger, clock, log, limits: () => settings.now().config.limits });
   const metrics = createMetrics({ running: () => live.size });
   const tally = createTally({ ledger, clock, log });
-  const upstreams = createHttpUpstreams({ targets: targetsOf(policy), limits: upstreamPools });
-  const credentialsOf = (name: string) => policy.upstreams.get(name)?.credentials ?? [];
+  const upstreams = createHttpUpstreams({ targets: targetsOf(policy()), limits: upstreamPools });
+  const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
+  const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
     clock,
     callers,
     ledger,
-    throttle: createThrottle(),
+    throttle,
+    stepUp,
     upstreams,
-    catalogue: createCatalogue({ upstreams, ledger, clock, credentialsOf }),
-    assertions: createAssertions({ kid: signing.es256.kid, key: signing.es256.privateKey, issuer: () => policy.publicUrl, clock }),
-    seal: createSeal({ secrets: config.keys.seal, random: randomBytes }),
+    catalogue,
+    assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
+    seal: settings.seal,
     live,
     log,
     metrics,
     tally,
-    hashArguments: argumentHash(config),
+    hashArguments: (text) => settings.now().hashArguments(text),
     newId: randomUUID,
   });
+
+  const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });
+  /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */
+  const issueToken = (request: Parameters<typeof issueAccessToken>[1]): Promise<IssuedToken> => {
+    return issueAccessToken({ ledger, random: randomBytes, scopes: config.scopes, signing, issuer }, request, clock.now());
+  };
+  const api = apiParts(config, { settings, store }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
 
   return {
     serve,
@@ -133,10 +86,18 @@ export function composeGateway(config: Config, log: Log) {
     ledger,
     journal,
     store,
-    publicJwks: signing.publicJwks,
+    publicJwks: () => signing().publicJwks,
+    callers,
+    throttle,
+    stepUp,
+    dryRuns,
+    api,
+    issueToken,
     newId: randomUUID,
     tendEveryMs,
-    policy: () => policy,
+    policy,
+    /** The configuration in force. */
+    config: () => settings.now().config,
     /** Why nothing can be admitted here, or undefined. */
     trouble(): string | undefined {
       try {
@@ -146,16 +107,16 @@ export function composeGateway(config: Config, log: Log) {
         return 'the store cannot be read';
       }
     },
-    /** Where the data plane really listens: what a configured port 0 stands for in `publicUrl`. */
-    boundTo(url: string) {
-      boundUrl = url;
-      policy = withPublicUrl(policy);
-    },
-    /** Swaps rules, upstreams and limits as a whole. Listeners, store and keys stay as they were started. */
+    boundTo: settings.boundTo,
+    /**
+     * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
+     * @throws Error, naming no secret, where the signing keys cannot be used or the store's own pepper is gone; then nothing has changed
+     */
     apply(from: Config) {
-      policy = withPublicUrl(compile(from));
-      limits = from.limits;
-      upstreams.configure(targetsOf(policy));
+      const next = settings.prepare(from);
+      requirePepper(store, from);
+      settings.swap(next);
+      upstreams.configure(targetsOf(next.policy));
     },
     async close() {
       await upstreams.close();
@@ -164,17 +125,33 @@ export function composeGateway(config: Config, log: Log) {
   };
 }
 
-export type Composed = ReturnType<typeof composeGateway>;
+type Shared = Pick<ApiParts, 'callers' | 'throttle' | 'tally' | 'log' | 'policy' | 'stepUp' | 'dryRuns' | 'issueToken'>;
 
-function targetsOf(policy: Policy): Map<string, string> {
-  return new Map([...policy.upstreams].map(([name, { url }]) => [name, url]));
+/** What the management API works with, as the configuration is at each use. */
+function apiParts(config: Config, { settings, store }: { settings: LiveSettings; store: Store }, shared: Shared): ApiParts {
+  const authority: Authority = {
+    ...authorityOf(config, store),
+    // Keys are minted under the newest pepper, for the upstreams that are configured now.
+    get keys() {
+      return settings.now().config.keys;
+    },
+    get upstreams() {
+      return authorityOf(settings.now().config, store).upstreams;
+    },
+  };
+  return {
+    ...shared,
+    authority,
+    replays: store.replays,
+    newId: randomUUID,
+    upstreams: () => Object.values(settings.now().config.upstreams),
+    checkpointKeys: () => settings.now().signing.checkpointKeys,
+    stepUpForOperators: config.stepUp.operators,
+  };
 }
 
-/** A keyed hash: equal arguments can be seen to be equal, but nobody without the pepper can try guesses against the journal. */
-function argumentHash(config: Config): (text: Buffer) => string | undefined {
-  if (config.journal.arguments === 'none') return () => undefined;
-  const [pepper = ''] = config.keys.peppers;
-  // A key object, because createHmac would make one of a buffer at every call, at eight times the cost of the hash (measured).
-  const key = createSecretKey(Buffer.from(hkdfSync('sha256', pepper, '', 'keygate-arguments-v1', 32)));
-  return (text) => createHmac('sha256', key).update(text).digest('hex');
+export type Composed = ReturnType<typeof composeGateway>;
+
+export function targetsOf(policy: Policy): Map<string, string> {
+  return new Map([...policy.upstreams].map(([name, { url }]) => [name, url]));
 }

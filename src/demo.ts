@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { initialise } from './authority/init.ts';
-import { authorityOf, openAuthority } from './compose.ts';
+import { authorityOf, openAuthority } from './compose-store.ts';
 import { secretFiles } from './config/secret-files.ts';
 import { configFailure } from './edges/cli/failure.ts';
 import { demoKeys } from './edges/demo/demo-keys.ts';

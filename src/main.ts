@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { openAuthority, openLog, readConfig } from './compose.ts';
+import { openDryRuns, openRules } from './compose-dry-runs.ts';
+import { openAuthority, openLog, readConfig } from './compose-store.ts';
 import { runDemo } from './demo.ts';
 import { runCli } from './edges/cli/program.ts';
 import { serveUntilStopped } from './serve.ts';
@@ -15,6 +16,8 @@ process.exitCode = await runCli(
   {
     readConfig: ({ configFile }) => readConfig({ configFile, env, cwd }),
     openAuthority: ({ configFile }) => openAuthority({ configFile, env, cwd }),
+    openDryRuns: ({ configFile }) => openDryRuns({ configFile, env, cwd }),
+    openRules: ({ configFile }) => openRules({ configFile, env, cwd }),
     serve: ({ configFile }) => serveUntilStopped({ configFile, env, cwd, log, version }),
     demo: ({ configFile, json }) => runDemo({ configFile, env, cwd, log, version, json, out: writeOut }),
     out: writeOut,

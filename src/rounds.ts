@@ -1,3 +1,4 @@
+import { announceExpiring } from './authority/expiring.ts';
 import type { Composed } from './compose.ts';
 import type { Log } from './ports/observe.ts';
 import { systemClock } from './system-clock.ts';
@@ -6,13 +7,14 @@ const sweepEveryMs = 2_000;
 const flushEveryMs = 5_000;
 const checkpointEveryMs = 30_000;
 const pruneEveryMs = 3_600_000;
+const announceEveryMs = 600_000;
 
 export interface Rounds {
   /** Ends the timers, then does each round once more, so that nothing counted is lost and the journal's head is signed. */
   stop(): Promise<void>;
 }
 
-/** What happens in the background: streams of dead keys cut, holds swept, counts journalled, the journal signed and pruned. */
+/** What happens in the background: streams of dead keys cut, holds swept, counts journalled, the journal signed and pruned, ends of keys announced. */
 export function startRounds(composed: Composed, { retainMs, log }: { retainMs: number; log: Log }): Rounds {
   const { live, ledger, journal, tally } = composed;
   const now = () => systemClock.now();
@@ -26,6 +28,7 @@ export function startRounds(composed: Composed, { retainMs, log }: { retainMs: n
     every(flushEveryMs, 'tally', () => tally.flush(), log),
     every(checkpointEveryMs, 'checkpoint', sign, log),
     every(pruneEveryMs, 'prune', prune, log),
+    every(announceEveryMs, 'expiring keys', () => announceExpiring(composed.api.authority), log),
   ];
   return {
     async stop() {

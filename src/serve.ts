@@ -1,11 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Composed, composeGateway, readConfig, requireConfig, type Surroundings } from './compose.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Composed, composeGateway } from './compose.ts';
+import { readConfig, requireConfig, type Surroundings } from './compose-store.ts';
 import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
 import type { Log } from './ports/observe.ts';
 import { startRounds } from './rounds.ts';
 import { systemClock } from './system-clock.ts';
+import { takeConfig } from './take-config.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly log: Log;
@@ -41,6 +44,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   try {
     listeners = await openListeners({
       serve: (arrived) => track(composed.serve({ ...arrived, draining })),
+      api: composed.api,
       policy: composed.policy,
       clock: systemClock,
       newId: composed.newId,
@@ -57,15 +61,28 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   }
   composed.boundTo(listeners.mcpUrl);
   const rounds = startRounds(composed, { retainMs: config.journal.retainMs, log });
-  let sources = loaded.sources;
+  let { sources, fetches } = loaded;
+  let { refreshMs } = config.secrets;
   let { drainMsMax } = config.limits;
   let reloading = Promise.resolve();
-  const reload = () => {
+  const reload = (asked: 'by change' | 'by refresh' = 'by change') => {
     // One after the other: of two that overlap, the one that read the older text could be the last to take effect.
     const reloaded = reloading.then(async () => {
-      const next = await readConfig(options);
-      sources = next.sources;
-      if (next.ok) drainMsMax = next.config.limits.drainMsMax;
+      let next = await readConfig(options);
+      while (next.sources.some((path) => !sources.includes(path))) {
+        // A file that was named just now is watched first and then read again, so that no change of it is missed.
+        ({ sources } = next);
+        watching.follow();
+        next = await readConfig(options);
+      }
+      if (draining) return;
+      ({ sources, fetches } = next);
+      if (next.ok) {
+        drainMsMax = next.config.limits.drainMsMax;
+        refreshMs = next.config.secrets.refreshMs;
+        // Most rounds find what was there before, which is nothing to put on record.
+        if (asked === 'by refresh' && isDeepStrictEqual(next.config, composed.config())) return;
+      }
       await takeConfig(composed, { next, config, log });
     });
     reloading = reloaded.catch(() => undefined);
@@ -76,16 +93,24 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
     onChange: () => void reload().catch((error) => log.fault('a reload failed', error)),
   });
 
+  const refreshing = startRefresh({
+    everyMs: () => refreshMs,
+    refresh: async () => {
+      if (fetches) await reload('by refresh').catch((error) => log.fault('a refresh of secrets failed', error));
+    },
+  });
+
   return {
     mcpUrl: listeners.mcpUrl,
     adminUrl: listeners.adminUrl,
     config,
     composed,
-    reload,
+    reload: () => reload(),
     async drain() {
       draining = true;
       listeners.startDraining();
       watching.close();
+      refreshing.close();
       composed.live.endStreams();
       // The listener stays open while calls run, so that whoever comes meanwhile is told DRAINING and not cut off.
       await within(drainMsMax, Promise.allSettled([...running]));
@@ -112,32 +137,22 @@ async function untilEmpty(running: ReadonlySet<Promise<void>>): Promise<void> {
   while (running.size > 0) await Promise.allSettled(running);
 }
 
-/** Puts a new configuration in force, or says why not. Both are journalled. */
-async function takeConfig(
-  composed: Composed,
-  { next, config, log }: { next: Awaited<ReturnType<typeof readConfig>>; config: Config; log: Log },
-): Promise<void> {
-  if (!next.ok) {
-    composed.metrics.configuration('rejected');
-    const problems = next.problems.map(({ path, line, message }) => ({ path, line, message }));
-    log.warn('the changed configuration has problems; the last good one stays in force', { problems });
-    await composed.ledger.record({ kind: 'config.rejected', problems: problems.length });
-    return;
-  }
-  for (const section of ['listen', 'store', 'keys', 'scopes', 'journal'] as const) {
-    if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) warnOfRestart(log, section);
-  }
-  for (const limit of ['headerBytesMax', 'headersTimeoutMs', 'bodyTimeoutMs', 'connectionsMax'] as const) {
-    if (next.config.limits[limit] !== config.limits[limit]) warnOfRestart(log, `limits.${limit}`);
-  }
-  composed.apply(next.config);
-  composed.metrics.configuration('reloaded');
-  log.note('the configuration was reloaded', { upstreams: Object.keys(next.config.upstreams) });
-  await composed.ledger.record({ kind: 'config.reloaded', upstreams: Object.keys(next.config.upstreams) });
-}
-
-function warnOfRestart(log: Log, setting: string): void {
-  log.warn(`a change of ${setting} takes effect only after a restart`, { setting });
+/** Secrets of other systems change without a sign, so they are read again after a while, which a reload may set anew. */
+function startRefresh({ everyMs, refresh }: { everyMs: () => number; refresh: () => Promise<void> }): { close(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const next = (): void => {
+    if (closed) return;
+    timer = setTimeout(() => void refresh().finally(next), everyMs());
+    timer.unref();
+  };
+  next();
+  return {
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
 }
 
 /** Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads. A second signal does not wait. Resolves to the exit code. */

@@ -30,14 +30,16 @@ export interface Conditions {
 }
 
 /**
- * Conditions may name `args` (the call's arguments), `tool` and `key` (id, name, org, agent, environment). They are parsed once. At most 200
- * nodes, one macro over a list (all, exists, exists_one, filter, map), and patterns of matches() written out (RE2, so linear in the text).
+ * Conditions may name `args` (the call's arguments), `tool`, `key` (id, name, org, agent, environment) and `request` (time, a timestamp;
+ * address; environment, that of the upstream). They are parsed once. At most 200 nodes, one macro over a list (all, exists, exists_one, filter, map), and patterns of matches() written out (RE2, so linear in the text).
  * JSON numbers are doubles: they compare with whole numbers (`args.quantity <= 100`), but arithmetic needs `100.0`. A member that is missing,
  * any other error, too much work on the arguments, and an outcome that is not true all mean false (I6). A member that is null is there.
  */
 export function createConditions(): Conditions {
   const meter = createMeter();
   const env = celEnv({ funcs: meteredFunctions(meter) });
+  // A timestamp can only be made inside an evaluation.
+  const timestamp = plan(env, parse('timestamp(text)'));
   const check = (source: string) => {
     meter.reset();
     return read(source, env);
@@ -73,7 +75,7 @@ export function createConditions(): Conditions {
   };
 
   /** Only what the condition names is converted: for most that is `args` alone. */
-  function bindings({ args, tool, key }: ConditionVariables, named: ReadonlySet<string>): Record<string, CelValue> {
+  function bindings({ args, tool, key, request }: ConditionVariables, named: ReadonlySet<string>): Record<string, CelValue> {
     // Without a prototype, since the library looks names up in it as in any object.
     const bound: Record<string, CelValue> = Object.create(null);
     bound.tool = tool;
@@ -81,6 +83,12 @@ export function createConditions(): Conditions {
     if (named.has('key')) {
       const { id, name, org, agent, environment } = key;
       bound.key = toCelValue({ id, name, org, agent, environment }, meter);
+    }
+    if (named.has('request')) {
+      const { time, address, environment } = request;
+      const at = timestamp({ text: new Date(time).toISOString() });
+      if (isCelError(at)) throw at;
+      bound.request = meteredMap(new Map<string, CelInput>(Object.entries({ time: at, address, environment })), meter);
     }
     return bound;
   }

@@ -1,5 +1,5 @@
 import { Denial } from '../domain/denial.ts';
-import { deadReason } from '../domain/key.ts';
+import { deadReason, holdsSecret } from '../domain/key.ts';
 import type { Callers } from '../ports/callers.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Ledger } from '../ports/ledger.ts';
@@ -47,13 +47,16 @@ export function createLiveCalls(options: {
   /** Why this entry's key may not go on; undefined while it may. */
   const deathOf = (entry: LiveEntry): Parameters<LiveEntry['cut']>[0] | undefined => {
     const caller = callers.byId(entry.keyId);
+    const now = clock.now();
     storeHeardAt = clock.monotonic();
     if (!caller) return 'TOKEN_REVOKED';
     for (const key of [caller.key, ...caller.ancestors]) {
-      const reason = deadReason(key, clock.now());
+      const reason = deadReason(key, now);
       if (reason) return reason;
     }
-    return undefined;
+    // The key lives on, but what it was opened with may have ended: a secret by rotation, an access token by its age.
+    if (entry.digest !== undefined && !holdsSecret(caller.key, { digest: entry.digest, now })) return 'TOKEN_REVOKED';
+    return entry.expiresAt !== undefined && now >= entry.expiresAt ? 'TOKEN_EXPIRED' : undefined;
   };
 
   const renew = (entry: Running, holdMsMax: number) => {

@@ -29,7 +29,8 @@ export function createThrottle({ keysMax = 100_000 }: { keysMax?: number } = {})
         remember(counter, key, { end: now + taken.msBeforeNext, now, keysMax });
       }
       const allowed = taken.consumedPoints <= calls;
-      return { allowed, retryAfterMs: allowed ? 0 : Math.max(1, Math.ceil(taken.msBeforeNext)), remaining: taken.remainingPoints };
+      const resetMs = Math.max(1, Math.ceil(taken.msBeforeNext));
+      return { allowed, retryAfterMs: allowed ? 0 : resetMs, remaining: taken.remainingPoints, resetMs };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { formatMicros, parseMicros } from '../domain/money.ts';
 import type { RecordFacts } from '../domain/record.ts';
 import type { Actor } from '../ports/keyring.ts';
-import type { Account } from '../ports/ledger.ts';
+import { type Account, LedgerConflict } from '../ports/ledger.ts';
 import type { Authority } from './authority.ts';
 import { identifierSchema, lineSchema } from './mint-request.ts';
 import { Conflict, NotFound, type RequestProblem, RequestProblems } from './problems.ts';
@@ -22,7 +22,8 @@ export async function createAccount(authority: Authority, id: string, by: Actor)
   const problems = problemsOf('id', identifierSchema.safeParse(id));
   if (problems.length > 0) throw new RequestProblems(problems);
   if (authority.ledger.account(id) !== undefined) throw new Conflict(`The account "${id}" exists already.`);
-  return viewAccount(await authority.ledger.createAccount({ id, now: authority.clock.now(), by: actFacts('account.created', id, by) }));
+  const facts = actFacts('account.created', id, by);
+  return viewAccount(await authority.ledger.createAccount({ id, now: authority.clock.now(), by: facts }).catch(rethrowConflict));
 }
 
 /** @throws NotFound */
@@ -52,12 +53,13 @@ export async function creditAccount(
   const facts = { ...actFacts('account.credited', accountId, by), amount: formatMicros(micros), reference };
   const { account, replayed } = await authority.ledger
     .credit({ accountId, amount: micros, reference, now: authority.clock.now(), by: facts })
-    .catch((error: unknown) => {
-      // The ledger alone can judge these two without a race, and says so in these words.
-      if (error instanceof Error && /^The (reference was used|balance would be)/.test(error.message)) throw new Conflict(error.message);
-      throw error;
-    });
+    .catch(rethrowConflict);
   return { account: viewAccount(account), replayed };
+}
+
+/** The ledger alone can judge conflicts without a race. */
+function rethrowConflict(error: unknown): never {
+  throw error instanceof LedgerConflict ? new Conflict(error.message) : error;
 }
 
 function findAccount(authority: Authority, id: string): Account {

@@ -1,4 +1,6 @@
+import type { Guards } from '../domain/guard.ts';
 import type { Environment } from '../domain/key.ts';
+import type { ScopeOrder } from '../domain/scope.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Journal } from '../ports/journal.ts';
 import type { Keyring } from '../ports/keyring.ts';
@@ -17,6 +19,11 @@ export interface KeySettings {
     /** True where a key without an end is refused. */
     readonly required: boolean;
   };
+  readonly children: {
+    /** How many generations may descend from a key. */
+    readonly depthMax: number;
+  };
+  readonly guards: Guards;
 }
 
 /** What management acts work with. The command line and the admin API share these acts, so neither can do what the other cannot. */
@@ -28,6 +35,13 @@ export interface Authority {
   readonly ledger: Ledger;
   readonly journal: Journal;
   readonly keys: KeySettings;
+  /** The order of actions in scopes. */
+  readonly scopes: ScopeOrder;
   /** The configured upstreams. */
-  readonly upstreams: readonly { readonly name: string; readonly environment: Environment }[];
+  readonly upstreams: readonly {
+    readonly name: string;
+    readonly environment: Environment;
+    /** For each rule that has a price: the scopes that a key needs, all of them. */
+    readonly pricedScopes: readonly (readonly string[])[];
+  }[];
 }

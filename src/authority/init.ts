@@ -2,6 +2,7 @@ import { deadReason } from '../domain/key.ts';
 import type { Actor } from '../ports/keyring.ts';
 import type { Authority } from './authority.ts';
 import { createSecrets, type SecretPaths, type SecretsCreated } from './create-secrets.ts';
+import { everyKey } from './list.ts';
 import { type Minted, mint } from './mint.ts';
 
 export interface Initialised extends SecretsCreated {
@@ -35,11 +36,6 @@ export async function mintFirstOperator(authority: Authority, by: Actor): Promis
 
 function hasLiveOperator(authority: Authority): boolean {
   const now = authority.clock.now();
-  let cursor: string | undefined;
-  do {
-    const page = authority.keyring.list({ filter: { kind: 'operator' }, limit: 100, ...(cursor === undefined ? {} : { cursor }) });
-    if (page.keys.some((key) => deadReason(key, now) === undefined)) return true;
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
+  for (const key of everyKey(authority, { kind: 'operator' })) if (deadReason(key, now) === undefined) return true;
   return false;
 }

@@ -16,13 +16,16 @@ export interface MintJudgement {
   readonly expiresAt: number | undefined;
 }
 
-/** Judges what the schema alone cannot: bindings, lifetime, and names that must exist. Reports all problems at once. */
-export function judgeMint(authority: Authority, terms: MintTerms): MintJudgement {
+/**
+ * Judges what the schema alone cannot: bindings, lifetime, and names that must exist. Reports all problems at once.
+ * @param options.notAfter the end of a key that says none is no later than this (ms since the epoch)
+ */
+export function judgeMint(authority: Authority, terms: MintTerms, options: { notAfter?: number | undefined } = {}): MintJudgement {
   const problems: RequestProblem[] = [];
   const createdAt = authority.clock.now();
   const scopes = grantedScopes(terms, problems);
   const { orgId, agentId } = bindings(terms, scopes, problems);
-  const expiresAt = expiry(authority, terms, createdAt, problems);
+  const expiresAt = expiry(authority, { terms, createdAt, notAfter: options.notAfter }, problems);
   judgeKind(terms, problems);
   judgeRepeats(terms, problems);
   judgeUpstreams(authority, terms, problems);
@@ -62,15 +65,21 @@ function bindings(
   return { orgId: bind('orgId', 'org', selectors.orgs), agentId: bind('agentId', 'agent', selectors.agents) };
 }
 
-function expiry(authority: Authority, terms: MintTerms, createdAt: number, problems: RequestProblem[]): number | undefined {
+function expiry(
+  authority: Authority,
+  { terms, createdAt, notAfter = Number.POSITIVE_INFINITY }: { terms: MintTerms; createdAt: number; notAfter?: number | undefined },
+  problems: RequestProblem[],
+): number | undefined {
   const { defaultMs, maxMs, required } = authority.keys.expiry;
   if (terms.ttl !== undefined && terms.expires_days !== undefined) {
     problems.push({ path: 'ttl', message: 'give either ttl or expires_days, not both' });
     return undefined;
   }
   const path = terms.expires_days !== undefined ? 'expires_days' : 'ttl';
-  const asked =
-    terms.expires_days !== undefined ? terms.expires_days * 86_400_000 : terms.ttl === undefined ? defaultMs : parseLifetime(terms.ttl);
+  const isSilent = terms.expires_days === undefined && terms.ttl === undefined;
+  if (isSilent && notAfter < createdAt + Math.min(defaultMs ?? Number.POSITIVE_INFINITY, maxMs ?? Number.POSITIVE_INFINITY))
+    return notAfter;
+  const asked = terms.expires_days !== undefined ? terms.expires_days * 86_400_000 : isSilent ? defaultMs : parseLifetime(terms.ttl ?? '');
   if (asked === undefined) {
     if (required) problems.push({ path, message: 'keys must expire here (keys.expiry.required)' });
     else if (maxMs !== undefined) problems.push({ path, message: `keys live at most ${formatLifetime(maxMs)} here (keys.expiry.max)` });

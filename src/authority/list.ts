@@ -1,5 +1,5 @@
 import type { KeyRecord } from '../domain/key.ts';
-import type { KeyFilter } from '../ports/keyring.ts';
+import type { Actor, KeyFilter } from '../ports/keyring.ts';
 import type { Authority } from './authority.ts';
 import { NotFound, RequestProblems } from './problems.ts';
 import { type KeyView, viewKey } from './view.ts';
@@ -19,30 +19,54 @@ export interface PageRequest {
 
 export const pageRowsMax = 500;
 
+/** What confines whoever asks: the keys of one organisation, or nothing. */
+export type Confined = Pick<Actor, 'orgId'>;
+
 /** One page of keys, dead ones included. @throws RequestProblems where limit or cursor make no sense */
-export function listKeys(authority: Authority, request: PageRequest): Page<KeyView> {
-  const page = keyPage(authority, request);
+export function listKeys(authority: Authority, request: PageRequest, by: Confined = {}): Page<KeyView> {
+  const page = keyPage(authority, request, by);
   const now = authority.clock.now();
   return { data: page.data.map((key) => viewKey(key, now)), nextCursor: page.nextCursor };
 }
 
 /** One page of records, for acts that need more than the view. */
-export function keyPage(authority: Authority, request: PageRequest): Page<KeyRecord> {
-  const { filter, limit = 50, cursor } = request;
+export function keyPage(authority: Authority, request: PageRequest, by: Confined = {}): Page<KeyRecord> {
+  const { limit = 50, cursor } = request;
   if (!Number.isInteger(limit) || limit < 1 || limit > pageRowsMax) {
     throw new RequestProblems([{ path: 'limit', message: `must be a whole number from 1 to ${pageRowsMax}` }]);
   }
   if (cursor !== undefined && !/^[0-9A-Za-z]{1,64}$/.test(cursor)) {
     throw new RequestProblems([{ path: 'cursor', message: 'is not one that a list has given' }]);
   }
+  const filter = confinedFilter(request.filter, by);
+  if (filter === undefined) return { data: [], nextCursor: null };
   const { keys, nextCursor } = authority.keyring.list({ filter, limit, ...(cursor === undefined ? {} : { cursor }) });
   return { data: keys, nextCursor: nextCursor ?? null };
 }
 
-/** The record with this id. @throws NotFound; its text never repeats the id, since people paste whole keys by mistake (I5) */
-export function findKey(authority: Authority, id: string): KeyRecord {
+/** Every key that the filter admits, page by page. */
+export function* everyKey(authority: Pick<Authority, 'keyring'>, filter: KeyFilter): Generator<KeyRecord> {
+  let cursor: string | undefined;
+  do {
+    const page = authority.keyring.list({ filter, limit: pageRowsMax, ...(cursor === undefined ? {} : { cursor }) });
+    yield* page.keys;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}
+
+/** The filter within what its asker may see; undefined where that leaves nothing. */
+export function confinedFilter(filter: KeyFilter, { orgId }: Confined): KeyFilter | undefined {
+  if (orgId === undefined) return filter;
+  return filter.orgId === undefined || filter.orgId === orgId ? { ...filter, orgId } : undefined;
+}
+
+/**
+ * The record with this id. @throws NotFound, also where whoever asks is confined to another organisation; its text never repeats the id,
+ * since people paste whole keys by mistake (I5)
+ */
+export function findKey(authority: Authority, id: string, by: Confined = {}): KeyRecord {
   const key = /^[0-9A-Za-z]{8}$/.test(id) ? authority.keyring.get(id) : undefined;
-  if (key === undefined)
+  if (key === undefined || (by.orgId !== undefined && key.orgId !== by.orgId))
     throw new NotFound('There is no key with this id. A key id is the eight letters and digits after kg_live_ or kg_test_.');
   return key;
 }

@@ -51,40 +51,79 @@ const metadataSchema = z
   .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 letters, digits, ".", "_" or "-"'), lineSchema(512))
   .refine((entries) => Object.keys(entries).length <= 32, 'must have at most 32 members');
 
+/** What a mint and a change of a key both can say, each as it is written; defaults are those of the mint alone. */
+const fields = {
+  name: lineSchema(80),
+  scopes: z.array(scopeSchema).max(64, 'must be at most 64 scopes'),
+  permissions: z.record(z.string(), z.array(z.string()).max(64)),
+  expires_days: z.int('must be a whole number of days').min(1, 'must be at least 1').max(36_525, 'must be at most 36525'),
+  ttl: z.string().refine((text) => text === 'never' || parseLifetime(text) !== undefined, 'must be such as 15m, 12h, 30d or never'),
+  budgets: z.array(z.strictObject({ amount: amountSchema, per: windowSchema, zone: zoneSchema })).max(16, 'must be at most 16 budgets'),
+  caps: z
+    .array(z.strictObject({ calls: countSchema, per: windowSchema, tool: cappedToolSchema.optional(), zone: zoneSchema }))
+    .max(32, 'must be at most 32 caps'),
+  rate: z.strictObject({ calls: countSchema.max(1_000_000), perSeconds: countSchema.max(86_400, 'must be at most 86400') }),
+  upstreams: z.array(identifierSchema).max(256),
+  tools: z.array(lineSchema(256)).max(256),
+  addresses: z.array(addressSchema).max(64),
+  children: z.boolean(),
+  maxUses: countSchema,
+  owner: lineSchema(200),
+  purpose: lineSchema(500),
+  metadata: metadataSchema,
+  onBehalfOf: lineSchema(200),
+};
+
 /** The body of a mint. Members it does not know are refused: a misspelt limit must not become a key without the limit. */
 export const mintRequestSchema = z.strictObject({
-  name: lineSchema(80),
+  name: fields.name,
+  parentId: z.string().optional(),
   orgId: identifierSchema.optional(),
   agentId: identifierSchema.optional(),
   kind: z.enum(['agent', 'bot', 'operator'], 'must be agent, bot or operator').default('agent'),
   botId: identifierSchema.optional(),
   environment: z.enum(['live', 'test'], 'must be live or test').default('live'),
-  scopes: z.array(scopeSchema).max(64, 'must be at most 64 scopes').default([]),
-  permissions: z.record(z.string(), z.array(z.string()).max(64)).optional(),
-  expires_days: z.int('must be a whole number of days').min(1, 'must be at least 1').max(36_525, 'must be at most 36525').optional(),
-  ttl: z
-    .string()
-    .refine((text) => text === 'never' || parseLifetime(text) !== undefined, 'must be such as 15m, 12h, 30d or never')
-    .optional(),
-  budgets: z
-    .array(z.strictObject({ amount: amountSchema, per: windowSchema, zone: zoneSchema }))
-    .max(16, 'must be at most 16 budgets')
-    .default([]),
-  caps: z
-    .array(z.strictObject({ calls: countSchema, per: windowSchema, tool: cappedToolSchema.optional(), zone: zoneSchema }))
-    .max(32, 'must be at most 32 caps')
-    .default([]),
-  rate: z.strictObject({ calls: countSchema.max(1_000_000), perSeconds: countSchema.max(86_400, 'must be at most 86400') }).optional(),
-  upstreams: z.array(identifierSchema).max(256).default([]),
-  tools: z.array(lineSchema(256)).max(256).default([]),
-  addresses: z.array(addressSchema).max(64).default([]),
+  scopes: fields.scopes.default([]),
+  permissions: fields.permissions.optional(),
+  expires_days: fields.expires_days.optional(),
+  ttl: fields.ttl.optional(),
+  budgets: fields.budgets.default([]),
+  caps: fields.caps.default([]),
+  rate: fields.rate.optional(),
+  upstreams: fields.upstreams.default([]),
+  tools: fields.tools.default([]),
+  addresses: fields.addresses.default([]),
+  children: fields.children.default(true),
   accountId: identifierSchema.optional(),
-  maxUses: countSchema.optional(),
-  owner: lineSchema(200).optional(),
-  purpose: lineSchema(500).optional(),
-  metadata: metadataSchema.optional(),
-  onBehalfOf: lineSchema(200).optional(),
+  maxUses: fields.maxUses.optional(),
+  owner: fields.owner.optional(),
+  purpose: fields.purpose.optional(),
+  metadata: fields.metadata.optional(),
+  onBehalfOf: fields.onBehalfOf.optional(),
 });
+
+/** The body of a change: only what is to change, and null for what is to go. Whose key it is, and where it works, never changes. */
+export const patchRequestSchema = z.strictObject({
+  name: fields.name.optional(),
+  scopes: fields.scopes.optional(),
+  permissions: fields.permissions.optional(),
+  expires_days: fields.expires_days.optional(),
+  ttl: fields.ttl.optional(),
+  budgets: fields.budgets.optional(),
+  caps: fields.caps.optional(),
+  rate: fields.rate.nullish(),
+  upstreams: fields.upstreams.optional(),
+  tools: fields.tools.optional(),
+  addresses: fields.addresses.optional(),
+  children: fields.children.optional(),
+  maxUses: fields.maxUses.nullish(),
+  owner: fields.owner.nullish(),
+  purpose: fields.purpose.nullish(),
+  metadata: fields.metadata.nullish(),
+  onBehalfOf: fields.onBehalfOf.nullish(),
+});
+
+export type PatchRequest = z.input<typeof patchRequestSchema>;
 
 /** What a caller writes, and what it means once defaults are filled in. */
 export type MintRequest = z.input<typeof mintRequestSchema>;

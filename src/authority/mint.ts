@@ -1,116 +1,102 @@
-import type { z } from 'zod';
-import { composeKey, digestKey, displayOf, pepperId, randomId } from '../domain/credential.ts';
 import type { KeyRecord } from '../domain/key.ts';
-import { type Micros, parseMicros } from '../domain/money.ts';
 import type { Actor } from '../ports/keyring.ts';
 import type { Authority } from './authority.ts';
-import { judgeMint, type MintJudgement } from './judge-mint.ts';
-import { addressBlock, type MintRequest, mintRequestSchema } from './mint-request.ts';
-import { mintWarnings } from './mint-warnings.ts';
-import { pathText, type RequestProblem, RequestProblems } from './problems.ts';
+import { composeRecord } from './compose-record.ts';
+import { confinedProblems, confinedRequest, holderProblems } from './confine.ts';
+import { inherited, type Line, lineOfParent, wideningsOf } from './descent.ts';
+import { guardFindings, heedFindings, type Warnings } from './guard-findings.ts';
+import { judgeMint } from './judge-mint.ts';
+import { findKey } from './list.ts';
+import { type MintRequest, mintRequestSchema } from './mint-request.ts';
+import { parseRequest, type RequestProblem, RequestProblems } from './problems.ts';
 import { type KeyView, viewKey } from './view.ts';
 
 /** A new key. `key` is the only copy of its text that will ever exist. */
-export interface Minted {
+export interface Minted extends Warnings {
   readonly key: string;
   readonly record: KeyView;
-  /** Sentences an operator should read before handing the key out. */
-  readonly warnings: readonly string[];
 }
 
-const idAttemptsMax = 8;
-
 /**
- * Makes a key and stores it, journalled in the same commit.
+ * Makes a key and stores it, journalled in the same commit. With `parentId` it is a child: what it leaves out it has from its parent,
+ * and it must be within it and every key above (I7).
  * @param request the body of `POST /keys/mint`, not yet checked
- * @param by who asks, for the journal
+ * @param by who asks, for the journal; with an `orgId` the key can only belong to that organisation
+ * @param options.holder an agent's or bot's key that asks on its own authority: the new key is never wider than it
  * @throws RequestProblems with everything that is wrong with the request; nothing is stored then
  */
-export async function mint(authority: Authority, request: MintRequest | unknown, by: Actor): Promise<Minted> {
-  const parsed = mintRequestSchema.safeParse(request);
-  if (!parsed.success) {
-    throw new RequestProblems(parsed.error.issues.flatMap(problemsOfIssue));
+export async function mint(
+  authority: Authority,
+  request: MintRequest | unknown,
+  by: Actor,
+  options: { holder?: KeyRecord } = {},
+): Promise<Minted> {
+  const { holder } = options;
+  const line = readLine(authority, request, { by, holder });
+  const from = line?.[0] ?? holder;
+  const confined = confinedRequest(request, by);
+  const terms = parseRequest(mintRequestSchema, from === undefined ? confined : inherited(confined, from));
+  const above = [...(line ?? []), ...(holder === undefined ? [] : [holder])];
+  const judgement = judgeMint(authority, terms, { notAfter: earliestEnd(above) });
+  const { key, record } = composeRecord(authority, judgement, line?.map(({ id }) => id) ?? []);
+  const lifePath = terms.expires_days === undefined ? 'ttl' : 'expires_days';
+  const wider = wideningsOf(authority, record, above).map(({ path, message }) => ({
+    path: path === 'expiresAt' ? lifePath : path,
+    message,
+  }));
+  const problems = [...judgement.problems];
+  // What is wrong in itself is told once.
+  const asked = [...confinedProblems(authority, record, by), ...holderProblems(record, holder), ...agentProblems(record, { by, line })];
+  for (const problem of [...wider, ...asked]) {
+    if (!problems.some(({ path }) => path === problem.path)) problems.push(problem);
   }
-  const judgement = judgeMint(authority, parsed.data);
-  if (judgement.problems.length > 0) throw new RequestProblems(judgement.problems);
+  if (problems.length > 0) throw new RequestProblems(problems);
 
-  const warnings = mintWarnings(authority, judgement);
-  const { key, record } = composeRecord(authority, judgement);
+  const warned = heedFindings(authority, guardFindings(authority, record, { ancestors: line ?? [] }));
   await authority.keyring.insert(record, by);
-  return { key, record: viewKey(record, authority.clock.now()), warnings };
+  return { key, record: viewKey(record, authority.clock.now()), ...warned };
+}
+
+/**
+ * Mints a child of a key. @throws NotFound where there is no such parent, RequestProblems as `mint` does
+ * @param request the body of `POST /keys/{id}/children`
+ */
+export async function mintChild(authority: Authority, parentId: string, request: MintRequest | unknown, by: Actor): Promise<Minted> {
+  const { id } = findKey(authority, parentId, by);
+  if (typeof request !== 'object' || request === null || Array.isArray(request)) return await mint(authority, request, by);
+  const named = (request as { parentId?: unknown }).parentId;
+  if (named !== undefined && named !== id) throw new RequestProblems([{ path: 'parentId', message: 'names another parent' }]);
+  return await mint(authority, { ...request, parentId: id }, by);
 }
 
 /** The answer of the mint operation as one object: `key` stands here and nowhere else. */
 export function mintAnswer(minted: Minted): Record<string, unknown> {
   const { id, ...rest } = minted.record;
-  return { id, key: minted.key, ...rest, warnings: minted.warnings };
+  return { id, key: minted.key, ...rest, warnings: minted.warnings, guards: minted.guards };
 }
 
-function problemsOfIssue(issue: z.core.$ZodIssue): RequestProblem[] {
-  if (issue.code !== 'unrecognized_keys') return [{ path: pathText(issue.path), message: issue.message }];
-  return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: 'is not a member of this request' }));
+/** A key that mints below itself names no agent: it would get the agent's path, and speak under its name in journal and assertions. */
+function agentProblems({ agentId }: KeyRecord, { by, line }: { by: Actor; line: Line | undefined }): RequestProblem[] {
+  const parent = line?.[0];
+  if (agentId === undefined || parent === undefined || agentId === parent.agentId) return [];
+  if (!line?.some(({ id }) => id === by.keyId)) return [];
+  return [{ path: 'agentId', message: 'a key cannot bind its children to an agent that it is not bound to itself; an operator can' }];
 }
 
-function composeRecord(authority: Authority, judgement: MintJudgement): { key: string; record: KeyRecord } {
-  const { terms, scopes, orgId, agentId, expiresAt, createdAt } = judgement;
-  const { prefix, peppers } = authority.keys;
-  const pepper = peppers[0];
-  if (pepper === undefined) throw new Error('the configuration holds no pepper, so no key can be made');
-
-  const id = unusedId(authority);
-  const key = composeKey({ prefix, environment: terms.environment, id, secret: authority.random(32) });
-  const display = displayOf(key);
-  const record: KeyRecord = {
-    id,
-    name: terms.name,
-    kind: terms.kind,
-    environment: terms.environment,
-    prefix: display.prefix,
-    last4: display.last4,
-    parentIds: [],
-    scopes,
-    budgets: terms.budgets.map((budget) => ({ amount: microsOf(budget.amount), per: budget.per, zone: budget.zone })),
-    caps: terms.caps.map(({ calls, per, zone, tool }) => ({ calls, per, zone, ...present({ tool }) })),
-    upstreams: [...new Set(terms.upstreams)],
-    tools: [...new Set(terms.tools)],
-    addresses: [...new Set(terms.addresses.map(addressBlock))],
-    createdAt,
-    revision: 1,
-    digests: [{ digest: digestKey(key, pepper), pepperId: pepperId(pepper) }],
-    ...present({
-      orgId,
-      agentId,
-      botId: terms.botId,
-      accountId: terms.accountId,
-      onBehalfOf: terms.onBehalfOf,
-      rate: terms.rate,
-      maxUses: terms.maxUses,
-      owner: terms.owner,
-      purpose: terms.purpose,
-      metadata: terms.metadata,
-      expiresAt,
-    }),
-  };
-  return { key, record };
-}
-
-function unusedId(authority: Authority): string {
-  for (let attempt = 0; attempt < idAttemptsMax; attempt += 1) {
-    const id = randomId(authority.random(16));
-    if (authority.keyring.get(id) === undefined) return id;
+/** The parent must be known before the request can be read, since it says what the request leaves out. */
+function readLine(authority: Authority, request: unknown, { by, holder }: { by: Actor; holder: KeyRecord | undefined }): Line | undefined {
+  const parentId = typeof request === 'object' && request !== null ? (request as { parentId?: unknown }).parentId : undefined;
+  if (typeof parentId !== 'string') return undefined;
+  const found = lineOfParent(authority, parentId, by);
+  // Whatever else stands there, or does not, is told apart by nothing: a holder without an organisation could read other keys off the problems.
+  if (holder !== undefined && !('line' in found && found.line.some(({ id }) => id === holder.id))) {
+    throw new RequestProblems([{ path: 'parentId', message: `must be ${holder.id}, the key that asks, or one that descends from it` }]);
   }
-  throw new Error('no unused key id was found; the random source repeats itself');
+  if ('problem' in found) throw new RequestProblems([found.problem]);
+  return found.line;
 }
 
-function microsOf(amount: string): Micros {
-  const micros = parseMicros(amount);
-  if (micros === undefined) throw new Error('an amount was accepted that is none');
-  return micros;
-}
-
-/** Leaves out members that are undefined, since absent and undefined are different things in a stored record. */
-function present<T extends object>(members: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof T]?: Exclude<T[Name], undefined>;
-  };
+function earliestEnd(keys: readonly KeyRecord[]): number | undefined {
+  const ends = keys.flatMap(({ expiresAt }) => (expiresAt === undefined ? [] : [expiresAt]));
+  return ends.length === 0 ? undefined : Math.min(...ends);
 }

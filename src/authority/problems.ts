@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+
 /** One thing wrong with a request. `path` names the member as the API writes it, such as `budgets[0].amount`; empty for the whole. */
 export interface RequestProblem {
   readonly path: string;
@@ -28,4 +30,16 @@ export class Conflict extends Error {
 /** A path of zod's in the API's own notation. */
 export function pathText(path: readonly PropertyKey[]): string {
   return path.map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${String(part)}`)).join('');
+}
+
+/** The request once its schema has read it. @throws RequestProblems with everything that is wrong, members that nobody knows one by one */
+export function parseRequest<Schema extends z.ZodType>(schema: Schema, request: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(request);
+  if (parsed.success) return parsed.data;
+  throw new RequestProblems(parsed.error.issues.flatMap(problemsOfIssue));
+}
+
+function problemsOfIssue(issue: z.core.$ZodIssue): RequestProblem[] {
+  if (issue.code !== 'unrecognized_keys') return [{ path: pathText(issue.path), message: issue.message }];
+  return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: 'is not a member of this request' }));
 }

@@ -22,7 +22,7 @@ export class BadSigningKeys extends Error {
  * @throws BadSigningKeys whose text names the fault and never a member's value
  */
 export function readSigning(text: string): Signing {
-  const keys = parseSet(text).map(readKeyEntry);
+  const keys = readSigningKeys(text);
   const es256 = keys.find((key) => key.kind === 'ES256' && key.privateKey !== undefined);
   const ed25519 = keys.find((key) => key.kind === 'EdDSA' && key.privateKey !== undefined);
   if (es256?.privateKey === undefined) throw new BadSigningKeys('the signing keys hold no private EC P-256 key (kty EC, crv P-256)');
@@ -39,7 +39,7 @@ export function readSigning(text: string): Signing {
 
 /** Reads the public checkpoint keys of a JWK Set, private or public: all that verifying needs. @throws BadSigningKeys */
 export function readCheckpointKeys(text: string): ReadonlyMap<string, KeyObject> {
-  return checkpointKeysOf(parseSet(text).map(readKeyEntry));
+  return checkpointKeysOf(readSigningKeys(text));
 }
 
 /** The key's name: SHA-256 over its required public members in order (RFC 7638 section 3, RFC 8037 section 2 for OKP), base64url. */
@@ -48,7 +48,13 @@ export function thumbprint(jwk: JsonWebKey): string {
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
 }
 
-interface SigningKey {
+/** Every key of a JWK Set, in its order. @throws BadSigningKeys */
+export function readSigningKeys(text: string): SigningKey[] {
+  return parseSet(text).map(readKeyEntry);
+}
+
+/** One key of the set, private or public only. */
+export interface SigningKey {
   readonly kind: 'ES256' | 'EdDSA';
   readonly kid: string;
   readonly publicKey: KeyObject;

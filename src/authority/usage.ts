@@ -2,7 +2,7 @@ import type { KeyRecord } from '../domain/key.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { UsageLine } from '../ports/ledger.ts';
 import type { Authority } from './authority.ts';
-import { findKey, keyPage, type Page, type PageRequest } from './list.ts';
+import { type Confined, findKey, keyPage, type Page, type PageRequest } from './list.ts';
 import { type KeyStatus, statusOf, timeText } from './view.ts';
 
 /** One limit as it stands. Amounts are decimal strings, counts whole numbers. */
@@ -29,13 +29,13 @@ export interface UsageView {
 }
 
 /** @throws NotFound */
-export function keyUsage(authority: Authority, id: string): UsageView {
-  return usageOf(authority, findKey(authority, id));
+export function keyUsage(authority: Authority, id: string, by: Confined = {}): UsageView {
+  return usageOf(authority, findKey(authority, id, by));
 }
 
 /** One page of keys with their use. @throws RequestProblems */
-export function listUsage(authority: Authority, request: PageRequest): Page<UsageView> {
-  const page = keyPage(authority, request);
+export function listUsage(authority: Authority, request: PageRequest, by: Confined = {}): Page<UsageView> {
+  const page = keyPage(authority, request, by);
   return { data: page.data.map((key) => usageOf(authority, key)), nextCursor: page.nextCursor };
 }
 

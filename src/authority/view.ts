@@ -25,6 +25,8 @@ export interface KeyView {
   readonly upstreams: readonly string[];
   readonly tools: readonly string[];
   readonly addresses: readonly string[];
+  /** Whether it may mint narrower keys. */
+  readonly children: boolean;
   readonly maxUses: number | null;
   readonly owner: string | null;
   readonly purpose: string | null;
@@ -33,6 +35,8 @@ export interface KeyView {
   readonly expiresAt: string | null;
   readonly revokedAt: string | null;
   readonly revokedReason: string | null;
+  /** Until when the secret before the last rotation works; null where none does. */
+  readonly previousUntil: string | null;
   readonly revision: number;
 }
 
@@ -59,6 +63,7 @@ export function viewKey(key: KeyRecord, now: number): KeyView {
     upstreams: key.upstreams,
     tools: key.tools,
     addresses: key.addresses,
+    children: key.children !== false,
     maxUses: key.maxUses ?? null,
     owner: key.owner ?? null,
     purpose: key.purpose ?? null,
@@ -67,8 +72,14 @@ export function viewKey(key: KeyRecord, now: number): KeyView {
     expiresAt: key.expiresAt === undefined ? null : timeText(key.expiresAt),
     revokedAt: key.revokedAt === undefined ? null : timeText(key.revokedAt),
     revokedReason: key.revokedReason ?? null,
+    previousUntil: previousUntil(key, now),
     revision: key.revision,
   };
+}
+
+function previousUntil(key: KeyRecord, now: number): string | null {
+  const ends = key.digests.flatMap(({ until }) => (until !== undefined && until > now ? [until] : []));
+  return ends.length === 0 ? null : timeText(Math.max(...ends));
 }
 
 export function statusOf(key: KeyRecord, now: number): KeyStatus {

@@ -1,3 +1,4 @@
+import { nameFault } from './name-fault.ts';
 import type { Finding } from './problems.ts';
 import { child, type Leaf, type Tree } from './tree.ts';
 
@@ -23,7 +24,7 @@ export function checkUpstreams(tree: Tree, { checkCondition, checkScope }: Upstr
   };
   const upstreams = child(tree, 'upstreams');
   for (const [name, upstream] of upstreams?.kind === 'members' ? upstreams.members : []) {
-    const fault = nameFault(name);
+    const fault = nameFault(name, 'upstream');
     if (fault) findings.push({ ...upstream.at, ...fault });
     for (const section of ['tools', 'resources', 'prompts', 'methods']) {
       const rules = child(upstream, section);
@@ -39,18 +40,4 @@ export function checkUpstreams(tree: Tree, { checkCondition, checkScope }: Upstr
 function isText(node: Tree | undefined): node is Leaf & { value: string } {
   // Empty and broken texts have been reported by then.
   return node?.kind === 'leaf' && !node.broken && typeof node.value === 'string' && node.value.trim() !== '';
-}
-
-const reserved = ['mcp', 'sse', 'api', 'connect'];
-
-/** Names stand in paths (`/mcp/<name>`) and before tool names (`<name>__<tool>`), which decides what they may contain. */
-function nameFault(name: string): { message: string; hint: string } | undefined {
-  if (reserved.includes(name)) return { message: 'is a reserved name', hint: `choose another name than ${reserved.join(', ')}` };
-  if (name.includes('__'))
-    return { message: 'must not contain "__", which separates an upstream from its tool', hint: 'use one underscore or a hyphen' };
-  if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(name)) return undefined;
-  return {
-    message: 'is not a valid upstream name',
-    hint: 'lower-case letters, digits, "_" and "-", at most 63, beginning with a letter or digit',
-  };
 }

@@ -1,6 +1,7 @@
-import type { Condition, Policy, Upstream } from '../domain/policy.ts';
+import type { Condition, Endpoint, Policy, Upstream } from '../domain/policy.ts';
+import { prefixOf } from '../domain/prefix.ts';
 import { compileUpstreamPolicy } from '../domain/rule.ts';
-import type { Config, UpstreamConfig } from './schema.ts';
+import type { Config, EndpointConfig, UpstreamConfig } from './schema.ts';
 
 /** The configuration as the stages use it: rules compiled once, sets made, nothing left to parse. */
 export function compilePolicy(config: Config, compileCondition: (source: string) => Condition): Policy {
@@ -13,7 +14,22 @@ export function compilePolicy(config: Config, compileCondition: (source: string)
     hosts: new Set([host, withPort(config.publicUrl)]),
     limits: config.limits,
     upstreams,
+    endpoints: compileEndpoints(config),
   };
+}
+
+/** @throws Error where an agent or a bot names no upstream; the configuration's reader reports it before */
+function compileEndpoints({ upstreams, agents, bots }: Config): Map<string, Endpoint> {
+  const endpoints = new Map<string, Endpoint>();
+  for (const name of Object.keys(upstreams)) endpoints.set(name, { kind: 'upstream', upstream: name });
+  const add = (kind: 'agent' | 'bot', { name, upstreams, org }: EndpointConfig): void => {
+    const [upstream] = upstreams;
+    if (upstream === undefined) throw new Error(`${kind} ${name} names no upstream`);
+    endpoints.set(name, { kind, id: name, ...(org !== undefined && { org }), upstream, prefix: prefixOf(upstream) });
+  };
+  for (const agent of Object.values(agents)) add('agent', agent);
+  for (const bot of Object.values(bots)) add('bot', bot);
+  return endpoints;
 }
 
 function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: string) => Condition): Upstream {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Finding, Reading } from './problems.ts';
 import { readText } from './read-file.ts';
+import type { Fetched } from './secret-source.ts';
 import type { Leaf, Tree } from './tree.ts';
 
 const secretBytesMax = 64 * 1024;
@@ -12,15 +13,22 @@ export interface Sources {
   readonly cwd: string;
   /** Absolute paths of all `${file:}` asked for, existing or not; filled in here. */
   readonly files: Set<string>;
+  /** Where `${aws:}` and `${vault:}` come from; without it they are problems. */
+  readonly secrets?: Fetched;
 }
 
+/** `$${`, or a reference with its text and its closing brace. */
+const references = /\$\$\{|\$\{([^}]*)(\})?/g;
+
 /**
- * Replaces `${X}`, `${env:X}`, either with `:-default`, and `${file:/path}` in string values. It works on the parsed tree, so that a line
+ * Replaces `${X}`, `${env:X}`, either with `:-default`, `${file:/path}`, `${aws:…}` and `${vault:…}` in string values. It works on the parsed tree, so that a line
  * break or a colon in a variable never becomes structure, and it replaces once: a value that comes in is not expanded again. `$${` stands for
  * `${`. Whatever cannot be replaced is a finding, and its leaf is marked broken.
  */
 export async function interpolate(tree: Tree, sources: Sources): Promise<{ tree: Tree; findings: Finding[] }> {
   const findings: Finding[] = [];
+  // Secrets from elsewhere are fetched side by side: a value that is visited late has not waited for the ones before it.
+  for (const reference of referencesIn(tree)) void sources.secrets?.resolve(reference);
   const visit = async (node: Tree): Promise<Tree> => {
     if (node.kind === 'leaf') return leaf(node, sources, findings);
     if (node.kind === 'list') {
@@ -35,13 +43,20 @@ export async function interpolate(tree: Tree, sources: Sources): Promise<{ tree:
   return { tree: await visit(tree), findings };
 }
 
+function* referencesIn(node: Tree): Generator<string> {
+  if (node.kind === 'leaf') {
+    if (typeof node.value !== 'string') return;
+    for (const match of node.value.matchAll(references)) if (match[2] !== undefined) yield match[1] ?? '';
+  } else for (const inner of node.kind === 'list' ? node.items : node.members.values()) yield* referencesIn(inner);
+}
+
 async function leaf(node: Leaf, sources: Sources, findings: Finding[]): Promise<Leaf> {
   if (typeof node.value !== 'string' || !node.value.includes('${')) return node;
   const text = node.value;
   let out = '';
   let from = 0;
   let broken = false;
-  for (const match of text.matchAll(/\$\$\{|\$\{([^}]*)(\})?/g)) {
+  for (const match of text.matchAll(references)) {
     out += text.slice(from, match.index);
     from = match.index + match[0].length;
     if (match[0] === '$${') {
@@ -64,6 +79,10 @@ async function leaf(node: Leaf, sources: Sources, findings: Finding[]): Promise<
 /** The text between `${` and `}`, to the value it stands for. */
 async function resolveReference(reference: string, sources: Sources): Promise<Reading<string>> {
   if (reference.startsWith('file:')) return readSecretFile(reference.slice('file:'.length), sources);
+  const elsewhere = /^(aws|vault):/.exec(reference)?.[1];
+  if (elsewhere !== undefined) {
+    return (await sources.secrets?.resolve(reference)) ?? { message: `asks for a secret of ${elsewhere}, which is not possible here` };
+  }
   if (reference.startsWith('input:')) {
     return { message: 'asks the client for an ${input:…}, which a gateway cannot do', hint: 'use ${env:NAME} or ${file:/path} instead' };
   }
@@ -71,7 +90,7 @@ async function resolveReference(reference: string, sources: Sources): Promise<Re
   if (reference.includes('${')) return { message: 'has one ${…} inside another, which is not supported' };
   if (!match)
     return {
-      message: 'has a ${…} that is none of ${NAME}, ${NAME:-default}, ${env:NAME}, ${file:/path}',
+      message: 'has a ${…} that is none of ${NAME}, ${NAME:-default}, ${env:NAME}, ${file:/path}, ${aws:id#member}, ${vault:path#member}',
       hint: 'write $${ for a plain ${',
     };
   const name = match[1] ?? '';

@@ -1,4 +1,5 @@
 import { extname, resolve } from 'node:path';
+import { checkEndpoints } from './check-endpoints.ts';
 import { checkUpstreams, type TextCheck } from './check-upstreams.ts';
 import { addDefaultSecrets } from './defaults.ts';
 import { importClient } from './import-client.ts';
@@ -9,6 +10,7 @@ import { type Parsed, parseText } from './parse.ts';
 import type { Finding, Problem } from './problems.ts';
 import { readText } from './read-file.ts';
 import { type Config, writtenSchema } from './schema.ts';
+import { fetchSecrets, type SecretSources } from './secret-source.ts';
 import { type Tree, toPlain } from './tree.ts';
 import { warningsOf } from './warnings.ts';
 
@@ -24,12 +26,17 @@ export interface LoadOptions {
   checkCondition?: TextCheck;
   /** What is wrong with a scope, or undefined. */
   checkScope?: TextCheck;
+  /** Where `${aws:}` and `${vault:}` come from. */
+  secretSources?: SecretSources;
 }
 
-/** `sources` are the absolute paths of every file asked for, existing or not: the configuration and each `${file:}`. */
+/**
+ * `fetches` says that secrets came from a secret source, which tells nobody when they change. `sources` are the absolute paths of every file asked for, existing or not: the configuration
+ * and each `${file:}`.
+ */
 export type Loaded =
-  | { ok: true; config: Config; warnings: Problem[]; sources: string[] }
-  | { ok: false; problems: Problem[]; sources: string[] };
+  | { ok: true; config: Config; warnings: Problem[]; sources: string[]; fetches: boolean }
+  | { ok: false; problems: Problem[]; sources: string[]; fetches: boolean };
 
 /**
  * Reads, checks and completes a configuration. Bad input never throws: all problems of all kinds come back together, in the order of the file.
@@ -38,19 +45,21 @@ export type Loaded =
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const { env, cwd } = options;
   const file = resolve(cwd, options.file);
-  const sources: Sources = { env, cwd, files: new Set([file]) };
+  const secrets = fetchSecrets(options.secretSources ?? {});
+  const sources: Sources = { env, cwd, files: new Set([file]), secrets };
   const opened = await openConfig(file);
-  if (!('tree' in opened)) return { ok: false, problems: opened.problems, sources: [file] };
+  if (!('tree' in opened)) return { ok: false, problems: opened.problems, sources: [file], fetches: false };
   const { parsed } = opened;
   const { tree, findings, warnings } = await prepare(opened.tree, sources);
   const result = writtenSchema.safeParse(toPlain(tree));
   const judged = result.success ? [] : findingsOf(result.error.issues, tree);
-  const later = [...findings, ...judged, ...checkUpstreams(tree, options)];
+  const later = [...findings, ...judged, ...checkUpstreams(tree, options), ...checkEndpoints(tree)];
   const all = [...parsed.findings, ...later.filter((finding) => isReliable(finding, parsed))];
   const files = [...sources.files];
-  if (all.length > 0 || !result.success) return { ok: false, problems: toProblems(all, parsed), sources: files };
+  const fetches = secrets.used;
+  if (all.length > 0 || !result.success) return { ok: false, problems: toProblems(all, parsed), sources: files, fetches };
   const config = normalise(result.data, cwd);
-  return { ok: true, config, warnings: toProblems([...warnings, ...warningsOf(config, tree)], parsed), sources: files };
+  return { ok: true, config, warnings: toProblems([...warnings, ...warningsOf(config, tree)], parsed), sources: files, fetches };
 }
 
 /** The parsed file, or why there is none. */

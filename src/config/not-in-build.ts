@@ -7,13 +7,11 @@ interface Absent {
 }
 
 const sections = ['tools', 'resources', 'prompts', 'methods'];
-const ruleMembers = ['stepUp', 'approval', 'charge', 'lease'];
+const ruleMembers = ['approval', 'charge', 'lease'];
 const bridge = 'put an HTTP bridge such as mcp-proxy in front of the command and configure its url';
 
 /** Settings of the full interface that this build does not enforce. Accepting one would promise a protection that is not there (I6). */
 const absent: readonly Absent[] = [
-  { path: ['agents', '*'] },
-  { path: ['bots', '*'] },
   { path: ['workers'], advice: 'one process serves this machine; remove the setting' },
   { path: ['listen', 'tls'], advice: 'end TLS in a reverse proxy in front of keygate' },
   { path: ['journal', 'arguments'], values: ['full', 'metadata'], advice: 'use hash or none' },

@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { type Micros, parseMicros } from '../domain/money.ts';
+import type { RiskLimit } from '../domain/policy.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
 import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
+import { riskLimitsSchema } from './schema-risk.ts';
 
 export interface RuleConfig {
   /** Glob patterns, in the order written. */
@@ -13,6 +15,10 @@ export interface RuleConfig {
   price: Micros;
   /** Source of a CEL condition. */
   when?: string;
+  /** Rules of tools alone have any. */
+  limits: RiskLimit[];
+  /** Whether a second factor must have been passed a short while ago. */
+  stepUp: boolean;
 }
 
 export interface UpstreamConfig {
@@ -72,18 +78,32 @@ const price = meaning(z.string(), (text): Reading<Micros> => {
 
 const condition = checked((text) => (text.trim() === '' || text.length > 4096 ? { message: 'must have 1 to 4096 characters' } : undefined));
 
+function ruleMembers(match: typeof pattern) {
+  return z.strictObject({
+    match: oneOrMore(match).describe('Name patterns: * within one segment, ** across them.'),
+    scope: oneOrMore(scope).describe('The scope a key needs; with a list, all of them.'),
+    price: price.prefault('0').describe('Price of one call: a decimal string with at most six places.'),
+    when: condition.optional().describe('CEL condition on args, tool, key and request.'),
+    stepUp: z.boolean().default(false).describe('Whether a second factor must have been passed a short while ago.'),
+  });
+}
+
+type Members = z.output<ReturnType<typeof ruleMembers>> & { limits?: RiskLimit[] };
+
+function toRule({ match, scope, price, when, limits = [], stepUp }: Members): RuleConfig {
+  return { match, scopes: scope, price, ...(when !== undefined && { when }), limits, stepUp };
+}
+
 function ruleSchema(match: typeof pattern) {
-  return z
-    .strictObject({
-      match: oneOrMore(match).describe('Name patterns: * within one segment, ** across them.'),
-      scope: oneOrMore(scope).describe('The scope a key needs; with a list, all of them.'),
-      price: price.prefault('0').describe('Price of one call: a decimal string with at most six places.'),
-      when: condition.optional().describe('CEL condition on args, tool and key.'),
-    })
-    .transform(({ match, scope, price, when }): RuleConfig => ({ match, scopes: scope, price, ...(when !== undefined && { when }) }));
+  return ruleMembers(match).transform(toRule);
 }
 
 const rules = z.array(ruleSchema(pattern));
+const toolRules = z.array(
+  ruleMembers(pattern)
+    .extend({ limits: riskLimitsSchema.prefault([]).describe('Limits on arguments and times, judged after when.') })
+    .transform(toRule),
+);
 
 const credentialSchema = z.strictObject({
   header: meaning(z.string(), readCredentialHeader).describe('Name of the request header.'),
@@ -104,7 +124,7 @@ export const upstreamSchema = z.strictObject({
   environment: z.enum(['live', 'test']).default('live').describe('A test key reaches only test upstreams, a live key only live ones.'),
   credential: credentialList.optional().describe('Headers that identify keygate to the upstream; agents never see them.'),
   tools: z
-    .union([z.literal('annotations'), rules])
+    .union([z.literal('annotations'), toolRules])
     .prefault([])
     .describe('First match wins; no match is refused.'),
   resources: rules.prefault([]).describe('Rules for resource URIs.'),

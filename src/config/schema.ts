@@ -1,11 +1,16 @@
 import * as z from 'zod';
+import type { Guards } from '../domain/guard.ts';
 import { type Listen, listenersCollide, readCidr, readHttpUrl, readListen, readOrigin } from './addresses.ts';
 import { readDuration } from './amounts.ts';
 import type { Reading } from './problems.ts';
 import { checked, hasNumbers, meaning, oneOrMore } from './reading.ts';
+import { type EndpointConfig, endpointsSchema } from './schema-endpoint.ts';
+import { childrenSchema, guardsSchema } from './schema-keys.ts';
 import { type Limits, limitsSchema } from './schema-limits.ts';
+import { stepUpSchema } from './schema-step-up.ts';
 import { type UpstreamConfig, upstreamSchema } from './schema-upstream.ts';
 
+export type { EndpointConfig } from './schema-endpoint.ts';
 export type { Limits } from './schema-limits.ts';
 export type { UpstreamConfig } from './schema-upstream.ts';
 
@@ -24,15 +29,28 @@ export interface Config {
     /** Text of a JWK Set (RFC 7517 section 5). */
     signing: string;
     expiry: { defaultMs: number; maxMs: number; required: boolean };
+    children: { depthMax: number };
+    guards: Guards;
   };
   scopes: { hierarchy: string[] };
   /** By name; has no prototype, so that no name is found that was not configured. */
   upstreams: Record<string, UpstreamConfig>;
+  /** By public id, as upstreams are by name. */
+  agents: Record<string, EndpointConfig>;
+  bots: Record<string, EndpointConfig>;
+  stepUp: { freshForMs: number; operators: boolean };
+  /** How often secrets of AWS Secrets Manager or Vault are read again. */
+  secrets: { refreshMs: number };
   journal: { arguments: 'hash' | 'none'; retainMs: number };
   limits: Limits;
 }
 
 const duration = meaning(z.string(), readDuration);
+const refresh = meaning(z.string(), (text): Reading<number> => {
+  const reading = readDuration(text);
+  const fits = !('value' in reading) || (reading.value >= 1000 && reading.value <= 86_400_000);
+  return fits ? reading : { message: 'must be from 1s to 1d', hint: 'such as 5m' };
+});
 const listen = (fallback: string) => meaning(z.string(), readListen).prefault(fallback);
 
 const listenSchema = z
@@ -104,6 +122,8 @@ export const keysSchema = z.strictObject({
   ),
   signing: signing.describe('JWK Set that signs assertions. Default: the file signing.jwk in the store folder.'),
   expiry: expirySchema.prefault({}).describe('Lifetimes of keys.'),
+  children: childrenSchema.prefault({}).describe('Keys minted by keys.'),
+  guards: guardsSchema.prefault({}).describe('What is warned about, or refused, when a key is made.'),
 });
 
 const action = checked((text) =>
@@ -127,8 +147,13 @@ export const writtenSchema = z.strictObject({
     .prefault({})
     .describe('Scopes.'),
   upstreams: z.record(z.string(), upstreamSchema).describe('MCP servers by name.'),
-  agents: z.strictObject({}).nullish().describe('Not in this build.'),
-  bots: z.strictObject({}).nullish().describe('Not in this build.'),
+  agents: endpointsSchema.describe('Agents with a path of their own, by public id.'),
+  bots: endpointsSchema.describe('Bots with a path of their own, by id.'),
+  stepUp: stepUpSchema.prefault({}).describe('Second factors.'),
+  secrets: z
+    .strictObject({ refresh: refresh.prefault('5m').describe('How often ${aws:…} and ${vault:…} are read again.') })
+    .prefault({})
+    .describe('Secrets that come from elsewhere.'),
   journal: z
     .strictObject({
       arguments: z.enum(['hash', 'none']).default('hash').describe('What the journal keeps of arguments.'),

@@ -11,13 +11,14 @@ const hashedBytesMax = 2 * 1024 * 1024;
  * other files in the same folder, and rewriting the same bytes, do nothing. A folder that is missing is waited for in the nearest one above it.
  *
  * `sources` are absolute paths, asked for again at every look. `settleMs` (milliseconds, default 200) is how long things must be quiet before
- * a look; a look is taken after ten times as long even when they are not. Errors of the file system never throw; a source that cannot be read
+ * a look; a look is taken after ten times as long even when they are not. `follow` watches sources that are new since the last look, from their content as
+ * it is then: whoever learns of a new source calls it before reading that source. Errors of the file system never throw; a source that cannot be read
  * counts as missing.
  */
-export function watchConfig(options: { sources: () => readonly string[]; onChange: () => void; settleMs?: number }): { close(): void } {
+export function watchConfig(options: { sources: () => readonly string[]; onChange: () => void; settleMs?: number }): Watching {
   const { sources, onChange, settleMs = 200 } = options;
   const folders = new Map<string, Watched>();
-  let seen = fingerprint(sources());
+  let seen = contentsOf(sources());
   let timer: NodeJS.Timeout | undefined;
   let firstEventAt = 0;
 
@@ -25,10 +26,10 @@ export function watchConfig(options: { sources: () => readonly string[]; onChang
     timer = undefined;
     const paths = sources();
     follow(paths);
-    const now = fingerprint(paths);
-    if (now === seen) return;
+    const now = contentsOf(paths);
+    const changed = paths.some((path) => now.get(path) !== seen.get(path));
     seen = now;
-    onChange();
+    if (changed) onChange();
   };
   const stir = (): void => {
     const now = performance.now();
@@ -57,12 +58,22 @@ export function watchConfig(options: { sources: () => readonly string[]; onChang
 
   follow(sources());
   return {
+    follow() {
+      const paths = sources();
+      follow(paths);
+      for (const path of paths) if (!seen.has(path)) seen.set(path, contentOf(path));
+    },
     close() {
       clearTimeout(timer);
       for (const { watcher } of folders.values()) watcher.close();
       folders.clear();
     },
   };
+}
+
+interface Watching {
+  follow(): void;
+  close(): void;
 }
 
 interface Watched {
@@ -126,10 +137,8 @@ function realPath(path: string): string {
   }
 }
 
-function fingerprint(paths: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const path of paths) hash.update(`${path}\0${contentOf(path)}\0`);
-  return hash.digest('hex');
+function contentsOf(paths: readonly string[]): Map<string, string> {
+  return new Map(paths.map((path) => [path, contentOf(path)]));
 }
 
 function contentOf(path: string): string {

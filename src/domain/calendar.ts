@@ -54,6 +54,12 @@ export function zoneProblem(zone: string): string | undefined {
   }
 }
 
+/** What a clock on the wall shows in a zone: minutes since midnight, 0 to 1439, and the day of the week, 1 (Monday) to 7. @throws RangeError as `window` does */
+export function wallClock(zone: string, at: number): { readonly minute: number; readonly day: number } {
+  const { hour, minute, dayOfWeek } = zoned(Math.floor(at), zone);
+  return { minute: hour * 60 + minute, day: dayOfWeek };
+}
+
 function findWindow(per: Exclude<Per, 'total'>, zone: string, now: number): { start: number; end: number } {
   if (per === 'hour') return hourWindow(zone, now);
   // Every zone in use today is whole minutes from UTC.

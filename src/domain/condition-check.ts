@@ -49,8 +49,12 @@ export interface ConditionLanguage {
 }
 
 const nodesMax = 200;
-const variables: ReadonlySet<string> = new Set(['args', 'tool', 'key']);
-const keyMembers: ReadonlySet<string> = new Set(['id', 'name', 'org', 'agent', 'environment']);
+const variables: ReadonlySet<string> = new Set(['args', 'tool', 'key', 'request']);
+/** The variables whose members are known. A Map, since names come from the condition: `constructor` is no variable. */
+const membersOf: ReadonlyMap<string, readonly string[]> = new Map([
+  ['key', ['id', 'name', 'org', 'agent', 'environment']],
+  ['request', ['time', 'address', 'environment']],
+]);
 /** The types of CEL that are names of values too, as in `type(args.x) == string`. */
 const typeNames: ReadonlySet<string> = new Set(['bool', 'bytes', 'double', 'int', 'list', 'map', 'null_type', 'string', 'type', 'uint']);
 /** Operators that evaluators know by themselves, and so are not among their functions. */
@@ -118,14 +122,17 @@ function problemIn(expression: Part, bound: ReadonlySet<string>, walk: Walk): st
 
 function nameProblem(name: string, bound: ReadonlySet<string>): string | undefined {
   if (bound.has(name) || variables.has(name) || typeNames.has(name)) return undefined;
-  return `"${name}" is not declared; there are args, tool and key`;
+  return `"${name}" is not declared; there are args, tool, key and request`;
 }
 
-/** The members of `key` are known, so a mistyped one is found here and not by every call being refused. */
+/** The members of `key` and `request` are known, so a mistyped one is found here and not by every call being refused. */
 function memberProblem(select: Select, bound: ReadonlySet<string>): string | undefined {
   const kind = select.operand?.exprKind;
-  if (kind?.case !== 'identExpr' || kind.value.name !== 'key' || bound.has('key') || keyMembers.has(select.field)) return undefined;
-  return `key has no "${select.field}"; it has ${[...keyMembers].join(', ')}`;
+  if (kind?.case !== 'identExpr' || bound.has(kind.value.name)) return undefined;
+  const { name } = kind.value;
+  const members = membersOf.get(name);
+  if (!members || members.includes(select.field)) return undefined;
+  return `${name} has no "${select.field}"; it has ${members.join(', ')}`;
 }
 
 function callProblem(call: Call, language: ConditionLanguage): string | undefined {

@@ -24,12 +24,16 @@ const table = {
     code: -31401,
     advice: 'This key is not known here. Check that it was copied whole and belongs to this gateway, or mint a new one.',
   },
-  TOKEN_EXPIRED: { status: 401, code: -31401, advice: 'This key has expired. Mint or reissue a key.' },
+  TOKEN_EXPIRED: {
+    status: 401,
+    code: -31401,
+    advice: 'This key or access token has expired. Reissue the key, or get another access token with it.',
+  },
   TOKEN_REVOKED: { status: 401, code: -31401, advice: 'This key, or the key it descends from, was revoked. Mint a new key.' },
   WRONG_ENDPOINT: {
     status: 401,
     code: -31401,
-    advice: 'This key belongs to another agent. Use the path of the agent the key was minted for.',
+    advice: 'This path is for the keys of another agent, bot or organisation. Use the path this key was minted for.',
   },
   ORIGIN_NOT_ALLOWED: {
     status: 403,
@@ -76,7 +80,7 @@ const table = {
     code: -31430,
     asCallAnswer: true,
     httpModeStatus: 403,
-    advice: 'A condition of the rule is not met by these arguments. Change the arguments.',
+    advice: 'The rule does not admit this call as it is. Change the arguments named, or call when the limit named allows it.',
   },
   APPROVAL_REQUIRED: { status: 200, code: -31430, asCallAnswer: true, httpModeStatus: 403, advice: 'This call waits for an approval.' },
   RATE_LIMITED: { status: 429, code: -31429, advice: 'Too many requests. Slow down and retry after the time named.' },
@@ -101,7 +105,11 @@ const table = {
     advice: 'The gateway failed. The call was not forwarded unless said otherwise; quote the request id to the operator.',
   },
   UNKNOWN_METHOD: { status: 404, code: -32601, advice: 'This method is not served here.' },
-  UNKNOWN_ENDPOINT: { status: 404, code: -31404, advice: 'There is nothing at this path. Use /mcp/<upstream>.' },
+  UNKNOWN_ENDPOINT: {
+    status: 404,
+    code: -31404,
+    advice: 'There is nothing at this path. Use /mcp/<upstream>, or the path of your own agent or bot.',
+  },
   SESSION_NOT_FOUND: { status: 404, code: -31404, advice: 'The session is unknown or has ended. Initialize again.' },
   NOT_ACCEPTABLE: { status: 406, code: -31406, advice: 'Send "Accept: application/json, text/event-stream".' },
   MESSAGE_TOO_LARGE: { status: 413, code: -31413, advice: 'The body is larger than this gateway accepts. Send less.' },
@@ -130,6 +138,8 @@ export const denialTable: Readonly<Record<Reason, DenialForm & Partial<CallAnswe
 /** Facts a refusal carries to the caller (`error.data`). Amounts are decimal strings, times ISO 8601, waits milliseconds. */
 export interface DenialFacts {
   readonly rule?: string | undefined;
+  /** Stands beside `rule`: which text of the upstream's rules decided. */
+  readonly ruleRevision?: string | undefined;
   readonly limit?: string | number | undefined;
   readonly spent?: string | number | undefined;
   readonly held?: string | number | undefined;

@@ -64,6 +64,8 @@ export interface KeyRecord {
   readonly tools: readonly string[];
   /** CIDR blocks; empty = anywhere. */
   readonly addresses: readonly string[];
+  /** False where the key may not mint narrower keys; absent = it may, down to the configured depth. */
+  readonly children?: false;
   readonly maxUses?: number;
   readonly owner?: string;
   readonly purpose?: string;
@@ -82,6 +84,24 @@ export function deadReason(key: KeyRecord, now: number): 'TOKEN_REVOKED' | 'TOKE
   if (key.revokedAt !== undefined) return 'TOKEN_REVOKED';
   if (key.expiresAt !== undefined && now >= key.expiresAt) return 'TOKEN_EXPIRED';
   return undefined;
+}
+
+/**
+ * Names of the members that differ, in alphabetical order, for the journal; `revision` always does and is left out. Digests are
+ * called `secret`: that it changed may be said, what it is may not (I5).
+ */
+export function changedMembers(before: KeyRecord, after: KeyRecord): string[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof KeyRecord>;
+  names.delete('revision');
+  return [...names]
+    .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+    .map((name) => (name === 'digests' ? 'secret' : name))
+    .sort();
+}
+
+/** Whether this secret opens the key now: a rotation drops it, or lets it end a while later. Judged on every use, since no record changes then. */
+export function holdsSecret(key: KeyRecord, { digest, now }: { digest: string; now: number }): boolean {
+  return key.digests.some((each) => each.digest === digest && (each.until === undefined || now < each.until));
 }
 
 /** The ledger root: the account, else the topmost ancestor, else the key. It never changes, so one admit touches one root. */

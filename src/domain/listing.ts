@@ -7,6 +7,8 @@ import { splice } from './splice.ts';
 export interface ListedItem {
   readonly span: Span;
   readonly name?: string;
+  /** The place of its text, quotes included. */
+  readonly nameSpan?: Span;
   readonly uri?: string;
   readonly uriTemplate?: string;
   readonly annotations?: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
@@ -24,22 +26,27 @@ const unlimited = { depthMax: Number.POSITIVE_INFINITY, nodesMax: Number.POSITIV
 /**
  * The response's bytes without the elements of `result.<member>` that `keep` refuses, or that have no name to judge
  * them by (fail closed). Every other byte stays: order, cursor, unknown fields, spelling of numbers. The same Buffer
- * when nothing is cut, or the member is absent. With `private` the caching members are narrowed as by makePrivate().
+ * when nothing is cut, or the member is absent. With `private` the caching members are narrowed as by makePrivate(); with
+ * `prefix` (characters that need no escape) it is put before the name of every element that is kept.
  * Throws when the member is no array: the upstream's answer is no list.
  */
 export function filterList(options: {
   message: ResponseMessage;
   member: ListMember;
   keep: (item: ListedItem) => boolean;
+  prefix?: string | undefined;
   private?: { ttlMsMax: number } | undefined;
 }): Buffer {
-  const { message, member, keep } = options;
-  const judged = (item: ListedItem) => item[nameOf[member]] !== undefined && keep(item);
+  const { message, member, keep, prefix } = options;
   let removals: Edit[] = [];
   const edits: Edit[] = [];
   eachResultMember(message, (walk, name) => {
-    if (name === member) removals = cuts(readElements(walk, member), judged);
-    else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));
+    if (name === member) {
+      const elements = readElements(walk, member);
+      const kept = elements.map((item) => item[nameOf[member]] !== undefined && keep(item));
+      removals = cuts(elements, kept);
+      if (prefix !== undefined) edits.push(...elements.flatMap((item, at) => (kept[at] ? prefixing(item, prefix) : [])));
+    } else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));
     else walk.value();
   });
   const all = [...removals, ...edits];
@@ -99,8 +106,10 @@ function readElement(walk: JsonWalk): ListedItem {
   const item: Draft = { span: { start, end: start } };
   eachMember(walk, (name) => {
     if (name === 'name' || name === 'uri' || name === 'uriTemplate') {
+      const from = walk.at;
       const text = readText(walk);
       if (text !== undefined) item[name] = text;
+      if (text !== undefined && name === 'name') item.nameSpan = { start: from, end: walk.at };
     } else if (name === 'annotations') item.annotations = readAnnotations(walk);
     else walk.value();
   });
@@ -133,9 +142,8 @@ function readText(walk: JsonWalk): string | undefined {
 }
 
 /** The cuts that leave the kept elements with the right commas between them. */
-function cuts(elements: readonly ListedItem[], keep: (element: ListedItem) => boolean): Edit[] {
+function cuts(elements: readonly ListedItem[], kept: readonly boolean[]): Edit[] {
   const edits: Edit[] = [];
-  const kept = elements.map(keep);
   for (let first = 0; first < elements.length; first++) {
     if (kept[first]) continue;
     let last = first;
@@ -148,6 +156,13 @@ function cuts(elements: readonly ListedItem[], keep: (element: ListedItem) => bo
     first = last;
   }
   return edits;
+}
+
+/** The name's own bytes stay as they are spelled: only the prefix is put behind the first quote. */
+function prefixing({ nameSpan }: ListedItem, prefix: string): Edit[] {
+  if (!nameSpan) return [];
+  const inside = nameSpan.start + 1;
+  return [{ span: { start: inside, end: inside }, text: prefix }];
 }
 
 /** Reads the value of one result member, and gives what must be changed in it. */

@@ -16,10 +16,12 @@ export type MessageId = string | number;
 export interface Deciding {
   /** `params.name`: tools/call, prompts/get. */
   readonly name?: string;
+  /** The place of its text, quotes included. */
+  readonly nameSpan?: Span;
   /** `params.uri`: resources/read, subscribe, unsubscribe. */
   readonly uri?: string;
   /** `params.ref` of completion/complete. */
-  readonly ref?: { readonly type: string; readonly name?: string; readonly uri?: string };
+  readonly ref?: { readonly type: string; readonly name?: string; readonly nameSpan?: Span; readonly uri?: string };
   readonly taskId?: string;
   /** True where `params.task` stands (2025-11-25 task augmentation). */
   readonly task?: boolean;

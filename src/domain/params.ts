@@ -1,5 +1,5 @@
 import type { JsonWalk } from './json-walk.ts';
-import type { Deciding } from './message.ts';
+import type { Deciding, Span } from './message.ts';
 import { readId } from './message-id.ts';
 
 type Draft = { -readonly [member in keyof Deciding]: Deciding[member] };
@@ -47,9 +47,11 @@ function readMember(walk: JsonWalk, read: ParamsRead): void {
     case 'uri':
     case 'taskId':
     case 'protocolVersion': {
+      const start = walk.at;
       const text = readText(walk);
       if (text === undefined) wrong.push(name);
       else deciding[name] = text;
+      if (name === 'name' && text !== undefined) deciding.nameSpan = { start, end: walk.at };
       return;
     }
     case 'arguments':
@@ -91,15 +93,17 @@ function readRef(walk: JsonWalk, read: ParamsRead): void {
     walk.value();
     return;
   }
-  const ref: { type?: string; name?: string; uri?: string } = {};
+  const ref: { type?: string; name?: string; nameSpan?: Span; uri?: string } = {};
   if (walk.openObject()) {
     do {
       const at = walk.at;
       const name = walk.name();
       if (name === 'type' || name === 'name' || name === 'uri') {
+        const start = walk.at;
         const text = readText(walk);
         if (text === undefined) read.wrong.push(`ref.${name}`);
         else ref[name] = text;
+        if (name === 'name' && text !== undefined) ref.nameSpan = { start, end: walk.at };
       } else {
         refuseVariant(walk, { at, name, among: refNames });
         walk.value();
@@ -158,7 +162,7 @@ function refuseVariant(walk: JsonWalk, member: { at: number; name: string; among
  * The name as readers that ignore case may see it. Go folds the long s and the Kelvin sign into s and k (toLowerCase
  * does the latter); Java's equalsIgnoreCase also takes the dotless and the dotted i for i.
  */
-function fold(name: string): string {
+export function fold(name: string): string {
   return name
     .replaceAll(/[\u0130\u0131]/g, 'i')
     .replaceAll('\u017f', 's')

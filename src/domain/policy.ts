@@ -1,4 +1,4 @@
-import type { Environment } from './key.ts';
+import type { Environment, Per } from './key.ts';
 import type { Micros } from './money.ts';
 
 /** What a rule decides about: the section of an upstream's configuration it stands in. */
@@ -15,6 +15,8 @@ export interface ConditionVariables {
   readonly args: unknown;
   readonly tool: string;
   readonly key: { readonly id: string; readonly name: string; readonly org: string; readonly agent: string; readonly environment: string };
+  /** `time` is a CEL timestamp made from ms since the epoch. */
+  readonly request: { readonly time: number; readonly address: string; readonly environment: string };
 }
 
 /** One compiled rule. `id` names its place, such as `wiki.tools[0]`, and is what refusals and the journal show. */
@@ -27,7 +29,19 @@ export interface Rule {
   readonly scopes: readonly string[];
   readonly price: Micros;
   readonly when?: Condition;
+  /** Limits on arguments, judged after `when`. */
+  readonly limits: readonly RiskLimit[];
+  /** Needs a second factor passed a short while ago. */
+  readonly stepUp: boolean;
 }
+
+/** A risk limit of a rule. Amounts are millionths in safe integers, as money is. `argument` is a dotted path in the call's arguments. */
+export type RiskLimit =
+  | { readonly kind: 'max'; readonly argument: string; readonly max: number }
+  | { readonly kind: 'oneOf'; readonly argument: string; readonly values: readonly (string | number | boolean)[] }
+  /** Minutes of the day in the zone, `to` exclusive; `to` before `from` spans midnight. Days 1 (Monday) to 7. */
+  | { readonly kind: 'hours'; readonly from: number; readonly to: number; readonly days: readonly number[]; readonly zone: string }
+  | { readonly kind: 'total'; readonly argument: string; readonly limit: number; readonly per: Per; readonly zone: string };
 
 /** How budget, cap and policy refusals look to the client. */
 export type DenialMode = 'jsonrpc' | 'http' | 'tool-error';
@@ -55,7 +69,22 @@ export interface Policy {
   readonly hosts: ReadonlySet<string>;
   readonly limits: Limits;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** What stands at `/mcp/<name>`, by name: upstreams, agents and bots share one namespace. */
+  readonly endpoints: ReadonlyMap<string, Endpoint>;
 }
+
+/** What a path of the data plane leads to. `upstream` is the name of the one that answers there. */
+export type Endpoint =
+  | { readonly kind: 'upstream'; readonly upstream: string }
+  | {
+      readonly kind: 'agent' | 'bot';
+      readonly id: string;
+      /** Only keys of this organisation may stand here. */
+      readonly org?: string;
+      readonly upstream: string;
+      /** `<upstream>__`, which stands before the name of every tool and prompt here. */
+      readonly prefix: string;
+    };
 
 export interface Upstream {
   readonly policy: UpstreamPolicy;

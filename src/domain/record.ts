@@ -8,6 +8,17 @@ export type RecordKind =
   | 'refusals.counted'
   | 'key.minted'
   | 'key.revoked'
+  | 'key.changed'
+  | 'key.rotated'
+  | 'key.deleted'
+  | 'key.expiring'
+  | 'key.leaked'
+  | 'token.issued'
+  | 'stepup.enrolled'
+  | 'stepup.passed'
+  | 'stepup.failed'
+  | 'admin.refused'
+  | 'signing.changed'
   | 'account.created'
   | 'account.credited'
   | 'config.reloaded'
@@ -25,6 +36,7 @@ export interface RecordFacts {
   readonly parentIds?: readonly string[] | undefined;
   readonly org?: string | undefined;
   readonly agent?: string | undefined;
+  readonly bot?: string | undefined;
   readonly account?: string | undefined;
   readonly environment?: string | undefined;
   readonly onBehalfOf?: string | undefined;

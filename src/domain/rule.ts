@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { compileGlob } from './glob.ts';
 import type { Environment } from './key.ts';
 import { type Micros, zeroMicros } from './money.ts';
-import type { Condition, DenialMode, Rule, Subject, UpstreamPolicy } from './policy.ts';
+import type { Condition, DenialMode, RiskLimit, Rule, Subject, UpstreamPolicy } from './policy.ts';
 import { normaliseUri } from './resource-uri.ts';
 
 /** A rule as the configuration has it, read and checked. */
@@ -11,6 +11,8 @@ export interface RuleConfigLike {
   readonly scopes: readonly string[];
   readonly price: Micros;
   readonly when?: string | undefined;
+  readonly limits: readonly RiskLimit[];
+  readonly stepUp: boolean;
 }
 
 type CompileCondition = (source: string) => Condition;
@@ -23,12 +25,14 @@ export function compileRules(options: {
   compileCondition: CompileCondition;
 }): Rule[] {
   const { upstream, subject, compileCondition } = options;
-  return options.rules.map(({ match, scopes, price, when }, at) => ({
+  return options.rules.map(({ match, scopes, price, when, limits, stepUp }, at) => ({
     id: `${upstream}.${subject}[${at}]`,
     subject,
     match,
     scopes,
     price,
+    limits,
+    stepUp,
     ...(when === undefined ? {} : { when: compileCondition(when) }),
   }));
 }
@@ -71,7 +75,8 @@ export function annotationRule(options: {
   const { upstream, tool, annotations } = options;
   // Both come from the upstream unchecked, so only the boolean counts.
   const action = annotations.readOnlyHint === true ? 'read' : annotations.destructiveHint === true ? 'manage' : 'trade';
-  return { id: `${upstream}.annotations`, subject: 'tools', match: [tool], scopes: [`${action}:${upstream}`], price: zeroMicros };
+  const scopes = [`${action}:${upstream}`];
+  return { id: `${upstream}.annotations`, subject: 'tools', match: [tool], scopes, price: zeroMicros, limits: [], stepUp: false };
 }
 
 const memoEntriesMax = 10_000;
@@ -115,7 +120,13 @@ function scopesOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>
 function revisionOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>, annotated: boolean): string {
   const subjects = ['tools', 'resources', 'prompts', 'methods'] as const;
   // Members are named one by one, so that the order in which a file writes them changes nothing.
-  const rules = subjects.map((subject) => sections[subject].map(({ match, scopes, price, when }) => [match, scopes, price, when ?? null]));
+  const rules = subjects.map((subject) =>
+    sections[subject].map(({ match, scopes, price, when, limits, stepUp }) => [
+      ...[match, scopes, price, when ?? null, stepUp],
+      // The reader of the configuration builds each limit member by member, so one limit has one text.
+      limits,
+    ]),
+  );
   return createHash('sha256')
     .update(JSON.stringify([rules, annotated]))
     .digest('hex')

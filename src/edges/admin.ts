@@ -1,24 +1,29 @@
+import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
+import { apiApp } from './api/app.ts';
+import type { ApiDeps } from './api/deps.ts';
 
 export interface AdminEdge {
   /** Why this process should get no traffic, or undefined when it is ready. */
   readonly notReady: () => string | undefined;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
   readonly version: string;
+  readonly api: ApiDeps;
 }
 
 /** The admin listener: never the same socket as the data plane, so no path trick leads from one to the other. */
-export function adminApp(edge: AdminEdge): Hono {
-  const app = new Hono();
+export function adminApp(edge: AdminEdge): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
   app.get('/livez', (c) => c.json({ status: 'live', version: edge.version }, 200, noStore));
   app.get('/readyz', (c) => {
     const reason = edge.notReady();
     return reason === undefined ? c.json({ status: 'ready' }, 200, noStore) : c.json({ status: 'not ready', reason }, 503, noStore);
   });
   app.get('/metrics', async (c) => c.body(await edge.metrics.text(), 200, { 'content-type': edge.metrics.contentType, ...noStore }));
+  app.route('/api/v1', apiApp(edge.api, 'admin'));
   // RFC 9457: problem details.
   app.notFound((c) =>
-    c.json({ type: 'about:blank', title: 'Not Found', status: 404, detail: 'Here are /livez, /readyz and /metrics.' }, 404, {
+    c.json({ type: 'about:blank', title: 'Not Found', status: 404, detail: 'Here are /livez, /readyz, /metrics and /api/v1.' }, 404, {
       'content-type': 'application/problem+json',
     }),
   );

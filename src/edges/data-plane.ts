@@ -4,6 +4,8 @@ import { Hono } from 'hono';
 import type { Policy } from '../domain/policy.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Arrived } from '../stages/reached.ts';
+import { apiApp } from './api/app.ts';
+import type { ApiDeps } from './api/deps.ts';
 import type { ClientAddress } from './client-address.ts';
 import { replyOn } from './outgoing-reply.ts';
 import { readBody } from './read-body.ts';
@@ -15,7 +17,8 @@ export interface DataEdge {
   readonly clientAddress: () => ClientAddress;
   readonly clock: Clock;
   readonly newId: () => string;
-  readonly publicJwks: object;
+  readonly publicJwks: () => object;
+  readonly api: ApiDeps;
 }
 
 /**
@@ -24,12 +27,13 @@ export interface DataEdge {
  */
 export function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
-  app.get('/.well-known/jwks.json', (c) => c.json(edge.publicJwks, 200, { 'cache-control': 'public, max-age=300' }));
+  app.get('/.well-known/jwks.json', (c) => c.json(edge.publicJwks(), 200, { 'cache-control': 'public, max-age=300' }));
   app.get('/.well-known/oauth-protected-resource/mcp/:name', (c) => {
     const metadata = resourceMetadata(edge.policy(), c.req.param('name'));
     return metadata ? c.json(metadata, 200, { 'cache-control': 'public, max-age=300', 'access-control-allow-origin': '*' }) : c.notFound();
   });
   app.get('/.well-known/*', (c) => c.notFound());
+  app.route('/api/v1', apiApp(edge.api, 'data'));
   app.options('*', (c) => {
     const { origin } = c.env.incoming.headers;
     if (origin === undefined || !edge.policy().origins.has(origin)) return c.body(null, 403);
@@ -69,7 +73,7 @@ function arrive(edge: DataEdge, { incoming, outgoing }: HttpBindings): Omit<Arri
 function corsHeaders(origin: string): Record<string, string> {
   return {
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'Mcp-Session-Id, WWW-Authenticate, X-Request-Id, Retry-After',
+    'access-control-expose-headers': 'Mcp-Session-Id, WWW-Authenticate, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy',
     vary: 'Origin',
   };
 }

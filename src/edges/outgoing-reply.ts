@@ -11,6 +11,7 @@ export interface ReplyTerms {
 /** The raw outgoing response as a Reply. */
 export function replyOn(outgoing: ServerResponse, { always, stallMsMax }: ReplyTerms): Reply {
   const watch = stallWatch(outgoing, stallMsMax);
+  let carried: Readonly<Record<string, string>> = always;
   return {
     get closed() {
       return outgoing.destroyed || outgoing.writableEnded;
@@ -18,10 +19,13 @@ export function replyOn(outgoing: ServerResponse, { always, stallMsMax }: ReplyT
     get headSent() {
       return outgoing.headersSent;
     },
+    carry(headers) {
+      carried = { ...carried, ...headers };
+    },
     head(status, headers, flush) {
       // A body that was not read whole would be taken for the next request: this connection ends with the answer.
       const unread = outgoing.req.complete ? {} : { connection: 'close' };
-      outgoing.writeHead(status, { ...always, ...(headers as Record<string, string | string[]>), ...unread });
+      outgoing.writeHead(status, { ...carried, ...(headers as Record<string, string | string[]>), ...unread });
       if (flush) outgoing.flushHeaders();
     },
     write(chunk) {

@@ -1,10 +1,12 @@
 import { adminApp } from './admin.ts';
+import type { ApiDeps, ApiParts } from './api/deps.ts';
 import { type ClientAddress, createClientAddress } from './client-address.ts';
 import { type DataEdge, dataApp } from './data-plane.ts';
 import { type Fetch, listen } from './listen.ts';
 
 /** What serving needs of the composed gateway; compose supplies it. */
-export interface Served extends Omit<DataEdge, 'clientAddress'> {
+export interface Served extends Omit<DataEdge, 'clientAddress' | 'api'> {
+  readonly api: ApiParts;
   readonly listen: {
     readonly mcp: { readonly host: string; readonly port: number };
     readonly admin: { readonly host: string; readonly port: number };
@@ -32,10 +34,21 @@ export async function openListeners(served: Served): Promise<Serving> {
   const clientAddress: ClientAddress = createClientAddress(served.listen.trustedProxies);
   let draining = false;
   const notReady = () => (draining ? 'draining' : served.trouble());
-  const admin = await listen({ fetch: adminApp({ ...served, notReady }).fetch, ...served.listen.admin, limits: served.limits });
+  const api: ApiDeps = {
+    ...served.api,
+    version: served.version,
+    clientAddress,
+    adminHost: served.listen.admin.host,
+    draining: () => draining,
+  };
+  const admin = await listen({
+    fetch: adminApp({ ...served, api, notReady }).fetch as Fetch,
+    ...served.listen.admin,
+    limits: served.limits,
+  });
   try {
     const data = await listen({
-      fetch: dataApp({ ...served, clientAddress: () => clientAddress }).fetch as Fetch,
+      fetch: dataApp({ ...served, api, clientAddress: () => clientAddress }).fetch as Fetch,
       ...served.listen.mcp,
       limits: served.limits,
     });

@@ -24,12 +24,28 @@ export interface Keyring {
   epoch(): number;
   /** Adds a key. @throws Error where id or digest exists already (nothing is written). */
   insert(record: KeyRecord, by: Actor): Promise<void>;
+  /**
+   * Puts a changed record in place of the stored one, with its digests; the record's revision must be `expected + 1`. Resolves
+   * false, and writes nothing, where the stored revision is not `expected`: somebody was faster, so read and decide again.
+   * @throws Error where there is no such key, or where id, parents, environment, kind or ledger root differ: those never change
+   */
+  replace(options: { record: KeyRecord; expected: number; fact: KeyFact; by: Actor }): Promise<boolean>;
+  /** Deletes the key and its digests for good; its journal stays. Resolves to the record it was, or undefined. Descendants are dead with it. */
+  remove(id: string, options: { reason: string; at: number; by: Actor }): Promise<KeyRecord | undefined>;
   /** Marks the key revoked; idempotent. Resolves to the record as it stands, or undefined where there is none. */
   revoke(id: string, options: { reason: string; at: number; by: Actor }): Promise<KeyRecord | undefined>;
+}
+
+/** What a change of a key is called in the journal, and more that is worth keeping about it. Never a secret. */
+export interface KeyFact {
+  readonly kind: 'key.changed' | 'key.rotated' | 'key.expiring' | 'key.leaked';
+  readonly [fact: string]: unknown;
 }
 
 /** Who did a management act, for the journal. */
 export interface Actor {
   readonly via: 'cli' | 'api' | 'init' | 'demo' | 'system';
   readonly keyId?: string;
+  /** The organisation whose keys alone they may see and touch; absent = every one. */
+  readonly orgId?: string;
 }

@@ -1,6 +1,23 @@
-import type { KeyRecord, LedgerRoot } from '../domain/key.ts';
+import type { KeyRecord, LedgerRoot, Per } from '../domain/key.ts';
 import type { Micros } from '../domain/money.ts';
 import type { RecordFacts } from '../domain/record.ts';
+
+/** What was asked for contradicts what the ledger holds already. Its message is meant for whoever asked; nothing was written. */
+export class LedgerConflict extends Error {
+  override readonly name = 'LedgerConflict';
+}
+
+/** A running total of an argument under a rule, such as the sum of `amount` each day; held and settled like a budget, for the key and all that descends from it. */
+export interface ArgumentTotal {
+  /** Names the counter within the key, such as `bank.tools[0] amount`. */
+  readonly name: string;
+  /** This call's share, in millionths: a safe integer, 0 or more. */
+  readonly amount: number;
+  /** In millionths. */
+  readonly limit: number;
+  readonly per: Per;
+  readonly zone: string;
+}
 
 /** What one admit asks for. */
 export interface AdmitRequest {
@@ -15,6 +32,8 @@ export interface AdmitRequest {
   readonly counts: boolean;
   readonly tool?: string;
   readonly price: Micros;
+  /** Checked and taken for the topmost ancestor, or the key where it has none; also where `counts` is false. */
+  readonly totals?: readonly ArgumentTotal[];
   readonly now: number;
   /** When the hold expires unless renewed or settled. */
   readonly holdUntil: number;
@@ -24,7 +43,8 @@ export interface AdmitRequest {
 
 /** A limit that refused, with what the caller may know of it. Amounts in micro-units, counts in calls, times in ms. */
 export interface LimitBreach {
-  readonly reason: 'BUDGET_EXHAUSTED' | 'CAP_EXCEEDED' | 'BALANCE_EXHAUSTED';
+  /** POLICY_DENIED where a running total of an argument is used up. */
+  readonly reason: 'BUDGET_EXHAUSTED' | 'CAP_EXCEEDED' | 'BALANCE_EXHAUSTED' | 'POLICY_DENIED';
   /** Whose limit: `key:<id>` or `account:<id>`, and which: such as `key:AbCd1234 budget day`. */
   readonly limitName: string;
   readonly unit: 'micros' | 'calls';
@@ -49,6 +69,11 @@ export interface SettleRequest {
   readonly reservationId: string;
   /** 0 <= charge <= the hold; the rest is released. */
   readonly charge: Micros;
+  /**
+   * True where nothing was sent: running totals of arguments get their shares back, and the charge is 0. Otherwise the shares are
+   * spent whatever the call cost, because the upstream may have done what the arguments asked for.
+   */
+  readonly released?: boolean;
   readonly now: number;
   /** The outcome, appended in the same commit. */
   readonly outcome: RecordFacts;
@@ -79,6 +104,8 @@ export interface Account {
 export interface Ledger {
   /** Checks everything before it writes anything. */
   admit(request: AdmitRequest): Promise<AdmitResult>;
+  /** The limit that would refuse this call now, or undefined. Takes and writes nothing; an admit may still answer otherwise. */
+  preview(request: Pick<AdmitRequest, 'key' | 'ancestors' | 'counts' | 'tool' | 'price' | 'totals' | 'now'>): LimitBreach | undefined;
   /** Ends a reservation. Idempotent. After expiry it corrects what expiry captured, never upward. */
   settle(request: SettleRequest): Promise<void>;
   /** Moves a running call's hold into the future; false where it has been ended already. */
@@ -89,9 +116,13 @@ export interface Ledger {
   useOnce(options: { id: string; until: number }): Promise<boolean>;
   /** Captures every hold that expired before `now`, or all that `orphaned` names. Resolves to how many. */
   sweep(options: { now: number; orphaned?: (owner: string) => boolean }): Promise<number>;
+  /** @throws LedgerConflict where the account exists */
   createAccount(options: { id: string; now: number; by: RecordFacts }): Promise<Account>;
   account(id: string): Account | undefined;
-  /** Idempotent by reference: the same reference with the same amount changes nothing; with another it throws. */
+  /**
+   * Idempotent by reference: the same reference with the same amount changes nothing.
+   * @throws LedgerConflict where the reference stands for another amount, or the balance would pass one billion units
+   */
   credit(options: {
     accountId: string;
     amount: Micros;
@@ -99,6 +130,6 @@ export interface Ledger {
     now: number;
     by: RecordFacts;
   }): Promise<{ account: Account; replayed: boolean }>;
-  /** Every limit of the key and its ancestors as it stands now. */
+  /** Every limit of the key and its ancestors as it stands now, and their running totals of arguments where the window has any. */
   usage(options: { key: KeyRecord; ancestors: readonly KeyRecord[]; now: number }): UsageLine[];
 }

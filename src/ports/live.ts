@@ -6,6 +6,10 @@ export interface LiveEntry {
   readonly root: LedgerRoot;
   readonly reservationId: string;
   readonly holdUntil: number;
+  /** When the access token that opened this ends, ms since the epoch; absent where the key itself did. */
+  readonly expiresAt?: number;
+  /** Digest of the secret that opened this; it is cut when a rotation ends that secret. */
+  readonly digest?: string;
   /** GET streams count against the stream limits. */
   readonly kind: 'call' | 'stream';
   /** True while the answer is an event stream: those are cut when their key dies (I3); a plain call is left to finish. */

@@ -3,6 +3,8 @@ export interface Reply {
   /** True once the client has gone or the answer was ended. */
   readonly closed: boolean;
   readonly headSent: boolean;
+  /** Headers that the next head carries besides its own: for what is known before it is known who answers. */
+  carry(headers: Readonly<Record<string, string>>): void;
   /** Sends status and headers; with `flush` at once, so that a silent stream opens. */
   head(status: number, headers: Readonly<Record<string, string | readonly string[]>>, flush?: boolean): void;
   /** Returns false when the client reads too slowly; `onDrain` tells when to go on. */

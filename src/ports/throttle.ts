@@ -17,4 +17,6 @@ export interface Take {
   readonly retryAfterMs: number;
   /** Requests left in this window. */
   readonly remaining: number;
+  /** Milliseconds until the window ends and all requests are free again. */
+  readonly resetMs: number;
 }

@@ -1,14 +1,14 @@
 import { Denial } from '../domain/denial.ts';
 import { rootOf } from '../domain/key.ts';
 import { formatMicros } from '../domain/money.ts';
-import type { LimitBreach } from '../ports/ledger.ts';
+import type { Ledger, LimitBreach } from '../ports/ledger.ts';
 import { authorize } from './authorize.ts';
 import { callFacts } from './call-facts.ts';
 import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted, Authorized, Reservation } from './reached.ts';
 
-type AdmitPorts = Pick<Ports, 'ledger' | 'callers' | 'catalogue' | 'clock' | 'hashArguments' | 'newId'>;
+type AdmitPorts = Pick<Ports, 'ledger' | 'callers' | 'catalogue' | 'stepUp' | 'clock' | 'hashArguments' | 'newId'>;
 
 /** A record that changes between judgement and commit is judged again; one that never stands still is refused. */
 const judgementsMax = 3;
@@ -29,19 +29,14 @@ export async function admit(ports: AdmitPorts, authorized: Authorized): Promise<
 }
 
 async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft: number): Promise<Admitted> {
-  const { caller, policy, price, counts, subject } = authorized;
-  const { key, ancestors } = caller;
+  const { caller, policy } = authorized;
   const now = ports.clock.now();
-  const reservation: Reservation = { id: ports.newId(), root: rootOf(key), holdUntil: now + policy.limits.holdMsMax };
+  const reservation: Reservation = { id: ports.newId(), root: rootOf(caller.key), holdUntil: now + policy.limits.holdMsMax };
   const result = await failClosed(
     ports.ledger.admit({
       root: reservation.root,
       reservationId: reservation.id,
-      key,
-      ancestors,
-      counts,
-      ...(subject.tool === undefined ? {} : { tool: subject.tool }),
-      price,
+      ...takings(authorized),
       now,
       holdUntil: reservation.holdUntil,
       intent: { kind: 'call.intent', ...callFacts(ports, authorized) },
@@ -49,11 +44,21 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
   );
   if (result.kind === 'admitted') return seal(authorized, reservation);
   if (result.kind === 'dead') throw new Denial(result.reason, { recorded: true });
-  if (result.kind === 'limited') throw new Denial(result.breach.reason, { recorded: true, facts: breachFacts(result.breach, now) });
-  const fresh = ports.callers.byId(key.id);
+  if (result.kind === 'limited') throw breachDenial(authorized, result.breach, { now, recorded: true });
+  const fresh = ports.callers.again(caller);
   if (!fresh) throw new Denial('TOKEN_INVALID');
   if (judgementsLeft <= 1) throw new Denial('STORE_UNAVAILABLE', { detail: 'The key keeps changing.' });
   return reserve(ports, await authorize(ports, { ...authorized, caller: fresh }), judgementsLeft - 1);
+}
+
+/** What a call takes, and of whom: the part of an admit that can be asked about beforehand. */
+export function takings({ caller, counts, subject, price, totals }: Authorized): Omit<Parameters<Ledger['preview']>[0], 'now'> {
+  const { key, ancestors } = caller;
+  return {
+    ...{ key, ancestors, counts, price },
+    ...(subject.tool === undefined ? {} : { tool: subject.tool }),
+    ...(totals.length === 0 ? {} : { totals }),
+  };
 }
 
 /** The one place where an Admitted comes into being. */
@@ -61,15 +66,19 @@ function seal(authorized: Authorized, reservation: Reservation | undefined): Adm
   return { ...authorized, reservation } as Admitted;
 }
 
-function breachFacts(breach: LimitBreach, now: number): Denial['facts'] {
+/** A limit that has no room for the call, as a refusal. Money and totals are decimal strings, counts whole numbers. */
+export function breachDenial(authorized: Authorized, breach: LimitBreach, { now, recorded }: { now: number; recorded: boolean }): Denial {
+  const { rule, upstream } = authorized;
   const show = (amount: number) => (breach.unit === 'micros' ? formatMicros(amount) : amount);
-  return {
-    rule: breach.limitName,
-    limit: show(breach.limit),
-    spent: show(breach.spent),
-    held: show(breach.held),
-    ...(breach.resetAt === undefined
-      ? {}
-      : { resetAt: new Date(breach.resetAt).toISOString(), retryAfterMs: Math.max(0, breach.resetAt - now) }),
-  };
+  const limits = { limit: show(breach.limit), spent: show(breach.spent), held: show(breach.held), ...resetFacts(breach, now) };
+  if (breach.reason === 'POLICY_DENIED') {
+    const facts = { rule: rule?.id, ruleRevision: upstream.revision, limitName: breach.limitName, ...limits };
+    return new Denial(breach.reason, { detail: 'A running total of an argument has no room for this call.', recorded, facts });
+  }
+  // Every other limit is the key's or the account's own, and is named in the rule's place.
+  return new Denial(breach.reason, { recorded, facts: { rule: breach.limitName, ruleRevision: upstream.revision, ...limits } });
+}
+
+function resetFacts({ resetAt }: LimitBreach, now: number): Denial['facts'] {
+  return resetAt === undefined ? {} : { resetAt: new Date(resetAt).toISOString(), retryAfterMs: Math.max(0, resetAt - now) };
 }

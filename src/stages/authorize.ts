@@ -3,38 +3,44 @@ import type { RequestMessage } from '../domain/message.ts';
 import { zeroMicros } from '../domain/money.ts';
 import type { Rule } from '../domain/policy.ts';
 import { redact } from '../domain/redact.ts';
-import { covers } from '../domain/scope.ts';
+import { judgeRule, ruleFacts } from './judge-rule.ts';
 import { decidableUri, toolRule } from './may-use.ts';
 import type { Ports } from './ports.ts';
 import type { Authorized, Understood } from './reached.ts';
 
 type Subject = Authorized['subject'];
 
-/** May they? Binding, rule, scopes, then the rule's condition on the arguments, in this order; no match is a refusal. */
-export async function authorize(ports: Pick<Ports, 'catalogue'>, understood: Understood): Promise<Authorized> {
-  const { intent, upstream, caller } = understood;
+type AuthorizePorts = Pick<Ports, 'catalogue' | 'stepUp'>;
+
+/** May they? Binding, rule, scopes, second factor, condition and limits on the arguments, in this order; no match is a refusal. */
+export async function authorize(ports: AuthorizePorts, understood: Understood): Promise<Authorized> {
+  const { intent, upstream } = understood;
+  requireUpstream(understood);
+  if (intent.kind === 'request') return authorizeRequest(ports, understood, intent.message);
+  const rule = intent.kind === 'notification' ? upstream.ruleFor('methods', intent.message.method) : undefined;
+  if (rule) requireScopes(understood, rule);
+  return { ...understood, rule, subject: {}, price: zeroMicros, counts: false, totals: [] };
+}
+
+/** A key that names upstreams is for these alone, and so is every key that descends from it (I7). */
+export function requireUpstream({ caller, upstream }: Pick<Understood, 'caller' | 'upstream'>): void {
   for (const key of [caller.key, ...caller.ancestors]) {
     if (key.upstreams.length > 0 && !key.upstreams.includes(upstream.name)) {
       throw new Denial('TOOL_NOT_ALLOWED', { detail: `This key may not use the upstream ${upstream.name}.` });
     }
   }
-  if (intent.kind === 'request') return authorizeRequest(ports, understood, intent.message);
-  const rule = intent.kind === 'notification' ? upstream.ruleFor('methods', intent.message.method) : undefined;
+}
+
+async function authorizeRequest(ports: AuthorizePorts, understood: Understood, message: RequestMessage): Promise<Authorized> {
+  const { rule, subject } = await findRule(ports, understood, message);
   if (rule) requireScopes(understood, rule);
-  return { ...understood, rule, subject: {}, price: zeroMicros, counts: false };
-}
-
-async function authorizeRequest(ports: Pick<Ports, 'catalogue'>, understood: Understood, message: RequestMessage): Promise<Authorized> {
-  const { rule, subject } = await decide(ports, understood, message);
-  if (rule) {
-    requireScopes(understood, rule);
-    requireCondition(understood, { rule, message, tool: subject.tool ?? '' });
-  }
+  const totals = rule ? judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
   const price = rule?.price ?? zeroMicros;
-  return { ...understood, rule, subject, price, counts: message.method === 'tools/call' || price > 0 };
+  return { ...understood, rule, subject, price, counts: message.method === 'tools/call' || price > 0, totals };
 }
 
-async function decide(
+/** The rule that decides about a request, where its method needs one, and what it decides about. @throws Denial where none matches */
+export async function findRule(
   ports: Pick<Ports, 'catalogue'>,
   understood: Understood,
   message: RequestMessage,
@@ -74,19 +80,10 @@ function found(rule: Rule | undefined, subject: Subject): { rule: Rule; subject:
   throw new Denial('TOOL_NOT_ALLOWED', { facts: Object.fromEntries(named) });
 }
 
-function requireScopes({ caller }: Understood, rule: Rule): void {
-  if (rule.scopes.every((scope) => covers(caller.scopes, scope))) return;
+export function requireScopes(understood: Pick<Understood, 'caller' | 'upstream'>, rule: Rule): void {
+  const { caller } = understood;
+  if (rule.scopes.every((scope) => caller.grants(scope))) return;
   // The union of held and needed: clients ask their authorization server for exactly what they are told (mcp-facts).
   const scope = [...new Set([...caller.key.scopes, ...rule.scopes])];
-  throw new Denial('INSUFFICIENT_SCOPE', { facts: { rule: rule.id, needed: rule.scopes, scope } });
-}
-
-function requireCondition({ caller }: Understood, { rule, message, tool }: { rule: Rule; message: RequestMessage; tool: string }): void {
-  if (!rule.when) return;
-  const { key } = caller;
-  const span = message.params.arguments;
-  const args: unknown = span ? JSON.parse(message.bytes.toString('utf8', span.start, span.end)) : {};
-  const facts = { id: key.id, name: key.name, org: key.orgId ?? '', agent: key.agentId ?? '', environment: key.environment };
-  if (rule.when.holds({ args, tool, key: facts })) return;
-  throw new Denial('POLICY_DENIED', { facts: { rule: rule.id, condition: rule.when.source } });
+  throw new Denial('INSUFFICIENT_SCOPE', { facts: { ...ruleFacts(understood, rule), needed: rule.scopes, scope } });
 }

@@ -1,3 +1,4 @@
+import type { Message } from '../domain/message.ts';
 import type { RecordFacts } from '../domain/record.ts';
 import { redact } from '../domain/redact.ts';
 import type { Ports } from './ports.ts';
@@ -36,6 +37,7 @@ function callerFacts(reached: Reached): Facts {
     parentIds: key.parentIds.length > 0 ? key.parentIds : undefined,
     org: key.orgId,
     agent: key.agentId,
+    bot: key.botId,
     account: key.accountId,
     environment: key.environment,
     onBehalfOf: key.onBehalfOf,
@@ -56,14 +58,20 @@ function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Fa
   };
 }
 
-/** For a refusal before a rule was found: what the message asked for, as it said it. */
+/** For a refusal before a rule was found: what the message asked for, in the upstream's own names once those are known. */
 function unjudgedSubject(reached: Reached): Facts {
-  const scanned = 'scanned' in reached ? reached.scanned : undefined;
-  if (!scanned?.ok || scanned.message.kind !== 'request') return {};
-  const { method, params } = scanned.message;
+  const message = messageOf(reached);
+  if (message?.kind !== 'request') return {};
+  const { method, params } = message;
   if (method === 'tools/call') return { tool: params.name };
   if (method === 'prompts/get') return { prompt: params.name };
   return { resource: params.uri };
+}
+
+function messageOf(reached: Reached): Message | undefined {
+  if ('intent' in reached && reached.intent.kind === 'request') return reached.intent.message;
+  const scanned = 'scanned' in reached ? reached.scanned : undefined;
+  return scanned?.ok ? scanned.message : undefined;
 }
 
 /** The JSON-RPC method, or how the journal and the metrics name what has none. */

@@ -3,7 +3,6 @@ import type { ListMember } from '../domain/method.ts';
 import type { Rule, UpstreamPolicy } from '../domain/policy.ts';
 import { normaliseUri } from '../domain/resource-uri.ts';
 import { annotationRule } from '../domain/rule.ts';
-import { covers } from '../domain/scope.ts';
 import type { Annotations } from '../ports/catalogue.ts';
 import type { Located } from './reached.ts';
 
@@ -28,12 +27,12 @@ export function decidableUri(uri: string | undefined): string | undefined {
 }
 
 /**
- * Whether a listed item is shown: exactly where a call to it could be admitted. A rule that depends on arguments
- * is listed, since some arguments may pass.
+ * Whether a listed item is shown: exactly where a call to it could be admitted. A rule that depends on arguments, on the time or
+ * on a second factor is listed, since some calls may pass.
  */
 export function mayUse({ upstream, caller }: Pick<Located, 'upstream' | 'caller'>, member: ListMember, item: ListedItem): boolean {
   const rule = ruleForItem({ upstream, caller }, member, item);
-  return rule?.scopes.every((scope) => covers(caller.scopes, scope)) ?? false;
+  return rule?.scopes.every((scope) => caller.grants(scope)) ?? false;
 }
 
 function ruleForItem({ upstream, caller }: Pick<Located, 'upstream' | 'caller'>, member: ListMember, item: ListedItem): Rule | undefined {

@@ -1,5 +1,8 @@
+import type { RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
+import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
+import { decodeHeaderValue, encodeHeaderValue } from './era.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
@@ -22,7 +25,7 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   if (session !== undefined) headers.push('mcp-session-id', session);
   if (intent.kind === 'stream' && intent.resumed) headers.push('last-event-id', intent.resumed.eventId);
   headers.push('accept-encoding', 'identity', 'x-request-id', requestId);
-  headers.push('x-keygate-assertion', await ports.assertions.sign({ key: caller.key, audience: target.url }));
+  headers.push('x-keygate-assertion', await ports.assertions.sign({ key: caller.key, ...tokenScopes(caller), audience: target.url }));
   headers.push(...target.credentials);
   return {
     upstream: upstream.name,
@@ -36,20 +39,32 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   };
 }
 
+/** The upstream is not told of scopes that the access token has not. */
+function tokenScopes({ accessToken, scopes }: Caller): { scopes?: readonly string[] } {
+  return accessToken ? { scopes: [...scopes.texts] } : {};
+}
+
 /**
- * The headers that mirror the body in 2026-07-28. Mcp-Method is written from the body (clients leave it out of notifications),
- * Mcp-Name was found equal to it, Mcp-Param-* are compared by the upstream, which knows the tool. In the session era the same
- * headers would be a second opinion on what is called, so none are sent.
+ * The headers that mirror the body in 2026-07-28. Mcp-Method is written from the body (clients leave it out of notifications).
+ * Mcp-Name follows the body that is forwarded (I4): the client's own spelling where it says the same, else the body's name.
+ * Mcp-Param-* are compared by the upstream, which knows the tool. In the session era the same headers would be a second opinion
+ * on what is called, so none are sent.
  */
 function mirrorHeaders({ intent, headers: sent }: Admitted): string[] {
   if (intent.kind !== 'request' && intent.kind !== 'notification') return [];
   const { method } = intent.message;
   const headers = ['mcp-method', method];
-  for (const name in sent) {
-    const mirrors = name.startsWith('mcp-param-') || (name === 'mcp-name' && nameHeaderMember(method) !== undefined);
-    if (mirrors && typeof sent[name] === 'string') headers.push(name, sent[name]);
-  }
+  const named = intent.kind === 'request' ? nameHeader(intent.message, sent['mcp-name']) : undefined;
+  if (named !== undefined) headers.push('mcp-name', named);
+  for (const name in sent) if (name.startsWith('mcp-param-') && typeof sent[name] === 'string') headers.push(name, sent[name]);
   return headers;
+}
+
+function nameHeader(message: RequestMessage, sent: unknown): string | undefined {
+  const member = nameHeaderMember(message.method);
+  const name = member && message.params[member];
+  if (typeof sent !== 'string' || name === undefined) return undefined;
+  return decodeHeaderValue(sent) === name ? sent : encodeHeaderValue(name);
 }
 
 function bodyOf(intent: Admitted['intent']): Buffer | undefined {

@@ -9,6 +9,12 @@ import type { Log, Metrics, Tally } from '../ports/observe.ts';
 import type { Throttle } from '../ports/throttle.ts';
 import type { Upstreams } from '../ports/upstreams.ts';
 
+/** Whether a key's second factor was passed a short while ago. */
+export interface StepUpState {
+  /** Until when the passed step-up of this key lasts, ms since the epoch; 0 where there is none that lasts. */
+  freshUntil(keyId: string, now: number): number;
+}
+
 /** Everything outside that the stages use. Each stage names the few it needs with Pick. */
 export interface Ports {
   readonly clock: Clock;
@@ -20,6 +26,7 @@ export interface Ports {
   readonly assertions: Assertions;
   readonly seal: Seal;
   readonly live: Live;
+  readonly stepUp: StepUpState;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tally: Tally;

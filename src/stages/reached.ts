@@ -4,7 +4,8 @@ import type { LedgerRoot } from '../domain/key.ts';
 import type { Message, MessageId, Scanned } from '../domain/message.ts';
 import type { Era, MethodGate } from '../domain/method.ts';
 import type { Micros } from '../domain/money.ts';
-import type { Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
+import type { Endpoint, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
+import type { RunningTotal } from '../domain/risk.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { Reply } from '../ports/reply.ts';
 
@@ -49,13 +50,15 @@ export interface Authenticated extends Received {
   readonly caller: Caller;
 }
 
-/** At an upstream that this kind of key may use, from where it is. */
+/** At an endpoint that this key may stand at, from where it is. `upstream` is the one that answers there. */
 export interface Located extends Authenticated {
+  readonly endpoint: Endpoint;
   readonly upstream: UpstreamPolicy;
 }
 
 /** What the caller wants, in its era's terms. */
 export type Intent =
+  /** The message as the upstream is to get it: at an agent's or a bot's path its names have lost their prefix. */
   | { readonly kind: 'request'; readonly message: Extract<Message, { kind: 'request' }>; readonly gate: MethodGate | undefined }
   | { readonly kind: 'notification'; readonly message: Extract<Message, { kind: 'notification' }> }
   /** The client's answer to a server request, already carrying the server's own id. */
@@ -84,6 +87,8 @@ export interface Authorized extends Understood {
   readonly price: Micros;
   /** Counts against budgets, caps and max-uses. */
   readonly counts: boolean;
+  /** What the call takes of the rule's running totals of arguments. */
+  readonly totals: readonly RunningTotal[];
 }
 
 declare const admittedMark: unique symbol;

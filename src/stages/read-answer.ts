@@ -2,6 +2,7 @@ import { Denial } from '../domain/denial.ts';
 import { filterList, type ListedItem, makePrivate } from '../domain/listing.ts';
 import type { Message, MessageId, ResponseMessage } from '../domain/message.ts';
 import { gateOf } from '../domain/method.ts';
+import { prefixList } from '../domain/prefix.ts';
 import { scan } from '../domain/scan.ts';
 import { mayUse } from './may-use.ts';
 import type { Admitted } from './reached.ts';
@@ -24,19 +25,22 @@ export function isAnswerTo(message: Message | undefined, id: MessageId): message
 const ttlMsMax = 60_000;
 
 /**
- * The answer's bytes as this caller may see them: lists filtered, shared caching made private. Untouched otherwise (I4).
+ * The answer's bytes as this caller may see them: lists filtered, their names prefixed at the path of an agent or a bot, shared caching
+ * made private. Untouched otherwise (I4).
  * @throws Denial UPSTREAM_FAILED where the answer to a list method holds no list
  */
 export function trimAnswer(admitted: Admitted, { method, message }: { method: string; message: ResponseMessage }): Buffer {
-  const { era } = admitted;
+  const { era, endpoint } = admitted;
   const gate = gateOf(method, era);
   if (message.outcome === 'error' || !gate) return message.bytes;
   const stateless = era === 'stateless';
   if (gate.by === 'filter') {
     const { member } = gate;
     const keep = (item: ListedItem) => mayUse(admitted, member, item);
+    const list = { message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) };
     try {
-      return filterList({ message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) });
+      if (endpoint.kind === 'upstream' || !(member === 'tools' || member === 'prompts')) return filterList(list);
+      return prefixList({ ...list, member, prefix: endpoint.prefix, limits: answerLimits });
     } catch {
       throw new Denial('UPSTREAM_FAILED', { detail: `The upstream's ${member} are no list.`, facts: { outcome: 'unknown' } });
     }

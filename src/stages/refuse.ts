@@ -54,6 +54,7 @@ async function journal(ports: RefusePorts, reached: Reached, denial: Denial): Pr
       decision: 'refused',
       reason: denial.reason,
       rule: denial.facts.rule,
+      ruleRevision: denial.facts.ruleRevision,
       status: denialTable[denial.reason].status,
     });
     await failClosed(written);

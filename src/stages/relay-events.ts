@@ -1,5 +1,6 @@
 import { Denial } from '../domain/denial.ts';
 import { createEventReader, type ServerEvent, writeEvent } from '../domain/events.ts';
+import { boundTo } from './bound-to.ts';
 import type { Admitted, ResumedEvent } from './reached.ts';
 import { type Answer, cutDenial, type ForwardPorts, type Relay, type RelayEnd, upstreamDenial } from './relay.ts';
 import { denialError, requestIdOf } from './render-denial.ts';
@@ -26,9 +27,8 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, { status, h
   /** Event ids are sealed with what the stream was for, so that resuming shows nothing that the stream would not have shown. */
   const sealId = (eventId: string | undefined): string | undefined => {
     if (eventId === undefined || eventId === '') return eventId;
-    const { caller, upstream } = admitted;
     const plain: ResumedEvent = { eventId, ...(expected ? { answers: expected } : {}) };
-    return ports.seal.seal({ purpose: 'event', bound: [caller.key.id, upstream.name, session ?? ''], plain: JSON.stringify(plain) });
+    return ports.seal.seal({ purpose: 'event', bound: boundTo(admitted, session), plain: JSON.stringify(plain) });
   };
 
   const pass = (event: ServerEvent): boolean => {

@@ -26,6 +26,7 @@ export async function settle(ports: SettlePorts, forwarded: Forwarded): Promise<
       root: reservation.root,
       reservationId: reservation.id,
       charge,
+      released: !sent,
       now: ports.clock.now(),
       outcome: outcomeFacts(ports, forwarded, formatMicros(charge)),
     });

@@ -3,6 +3,7 @@ import type { ServerEvent } from '../domain/events.ts';
 import type { MessageId, NotificationMessage, RequestMessage } from '../domain/message.ts';
 import { isServerRequest } from '../domain/method.ts';
 import { splice } from '../domain/splice.ts';
+import { boundTo } from './bound-to.ts';
 import { mayUse } from './may-use.ts';
 import type { Admitted, ResumedEvent } from './reached.ts';
 import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
@@ -49,14 +50,14 @@ function judgeRequest(
   message: RequestMessage,
   sealedIds: Map<MessageId, string>,
 ): string | undefined {
-  const { caller, upstream, session, era } = admitted;
+  const { upstream, session, era } = admitted;
   if (era === 'stateless' || !isServerRequest(message.method)) {
     ports.log.warn('a server request was dropped', { upstream: upstream.name, method: message.method.slice(0, 64) });
     return undefined;
   }
   const { start, end } = message.idSpan;
   const plain = JSON.stringify({ id: message.bytes.toString('utf8', start, end), at: ports.clock.now() });
-  const sealed = ports.seal.seal({ purpose: 'request', bound: [caller.key.id, upstream.name, session ?? ''], plain });
+  const sealed = ports.seal.seal({ purpose: 'request', bound: boundTo(admitted, session), plain });
   sealedIds.set(message.id, sealed);
   return splice(message.bytes, [{ span: message.idSpan, text: JSON.stringify(sealed) }]).toString('utf8');
 }

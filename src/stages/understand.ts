@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
 import { Denial } from '../domain/denial.ts';
-import type { Message, ResponseMessage } from '../domain/message.ts';
+import type { Message, RequestMessage, ResponseMessage } from '../domain/message.ts';
 import { type Era, gateOf, isKnownNotification } from '../domain/method.ts';
+import { withoutPrefix } from '../domain/prefix.ts';
 import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
 import { splice } from '../domain/splice.ts';
+import { boundTo } from './bound-to.ts';
 import { judgeEra } from './era.ts';
 import type { Ports } from './ports.ts';
 import type { Intent, Located, ResumedEvent, Understood } from './reached.ts';
+
+type RequestIntent = Extract<Intent, { kind: 'request' }>;
 
 /** Answers to server requests are taken for an hour after the request went out. */
 const answerMsMax = 3_600_000;
@@ -45,7 +49,7 @@ function readIntent(
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
     if (message.params.task)
       throw new Denial('INVALID_MESSAGE', { detail: 'Task-augmented calls are not served here; call without params.task.' });
-    return { kind: 'request', message, gate };
+    return { kind: 'request', message: ownNames(located, { message, gate }), gate };
   }
   if (message.kind === 'notification') {
     if (!isKnownNotification(message.method, era) && !located.upstream.ruleFor('methods', message.method)) {
@@ -57,14 +61,25 @@ function readIntent(
   return openAnswer(ports, located, { message, session });
 }
 
+/** The request in the upstream's own names. What the client's headers say was compared with its own body before. */
+function ownNames({ endpoint, policy }: Located, { message, gate }: Pick<RequestIntent, 'message' | 'gate'>): RequestMessage {
+  if (endpoint.kind === 'upstream') return message;
+  const { jsonDepthMax, jsonNodesMax } = policy.limits;
+  const limits = { depthMax: jsonDepthMax, nodesMax: jsonNodesMax };
+  const own = withoutPrefix({ message, gate, prefix: endpoint.prefix, limits });
+  if (own) return own;
+  throw new Denial('TOOL_NOT_ALLOWED', { detail: `At this path the names of tools and prompts begin with "${endpoint.prefix}".` });
+}
+
 /** A client's response passes only as the answer to a request that was forwarded to this key, upstream and session. */
 function openAnswer(
   ports: Pick<Ports, 'seal'>,
-  { caller, upstream, at, policy }: Located,
+  located: Located,
   { message, session }: { message: ResponseMessage; session: string | undefined },
 ): Intent {
+  const { at, policy } = located;
   const sealed = typeof message.id === 'string' ? message.id : '';
-  const plain = ports.seal.open({ purpose: 'request', bound: [caller.key.id, upstream.name, session ?? ''], sealed });
+  const plain = ports.seal.open({ purpose: 'request', bound: boundTo(located, session), sealed });
   if (plain === undefined) throw new Denial('INVALID_MESSAGE', { detail: 'This response answers no request of this session.' });
   const { id, at: sealedAt } = JSON.parse(plain) as { id: string; at: number };
   if (at > sealedAt + answerMsMax) throw new Denial('INVALID_MESSAGE', { detail: 'The request this response answers is too old.' });
@@ -75,22 +90,18 @@ function openAnswer(
   return { kind: 'answer', body, onceId, onceUntil: sealedAt + answerMsMax };
 }
 
-function openSession(ports: Pick<Ports, 'seal'>, { headers, caller, upstream }: Located): string | undefined {
-  const sealed = headers['mcp-session-id'];
+function openSession(ports: Pick<Ports, 'seal'>, located: Located): string | undefined {
+  const sealed = located.headers['mcp-session-id'];
   if (sealed === undefined) return undefined;
-  const session = ports.seal.open({ purpose: 'session', bound: [caller.key.id, upstream.name], sealed: String(sealed) });
+  const session = ports.seal.open({ purpose: 'session', bound: boundTo(located), sealed: String(sealed) });
   if (session === undefined) throw new Denial('SESSION_NOT_FOUND');
   return session;
 }
 
-function openEvent(
-  ports: Pick<Ports, 'seal'>,
-  { headers, caller, upstream }: Located,
-  session: string | undefined,
-): ResumedEvent | undefined {
-  const sealed = headers['last-event-id'];
+function openEvent(ports: Pick<Ports, 'seal'>, located: Located, session: string | undefined): ResumedEvent | undefined {
+  const sealed = located.headers['last-event-id'];
   if (sealed === undefined) return undefined;
-  const plain = ports.seal.open({ purpose: 'event', bound: [caller.key.id, upstream.name, session ?? ''], sealed: String(sealed) });
+  const plain = ports.seal.open({ purpose: 'event', bound: boundTo(located, session), sealed: String(sealed) });
   if (plain === undefined) throw new Denial('SESSION_NOT_FOUND', { detail: 'The Last-Event-ID is not of this session.' });
   return JSON.parse(plain) as ResumedEvent;
 }

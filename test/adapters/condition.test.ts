@@ -4,10 +4,12 @@ import { createConditions } from '../../src/adapters/condition.ts';
 
 const conditions = createConditions();
 const key = { id: 'AbCd1234', name: 'ops', org: 'acme', agent: 'a1', environment: 'live' };
+/** A Friday, 13:30 in Berlin. */
+const request = { time: Date.parse('2026-11-20T12:30:00.123Z'), address: '10.1.2.3', environment: 'live' };
 
 /** Arguments as they come: through JSON. */
 function holds(source: string, json = '{}'): boolean {
-  return conditions.compile(source).holds({ args: JSON.parse(json), tool: 'write_page', key });
+  return conditions.compile(source).holds({ args: JSON.parse(json), tool: 'write_page', key, request });
 }
 
 describe('holds', () => {
@@ -38,6 +40,14 @@ describe('holds', () => {
     ['type(args.x) == double', '{"x":1}', true],
     ['tool == "write_page" && key.org == "acme" && key.environment == "live"', '{}', true],
     ['key.id == "AbCd1234" && key.name == "ops" && key.agent == "a1"', '{}', true],
+    ['request.time.getHours() == 12 && request.time.getHours("Europe/Berlin") == 13', '{}', true],
+    ['request.time.getDayOfWeek("Europe/Berlin") == 5', '{}', true],
+    ['request.time < timestamp("2026-12-01T00:00:00Z")', '{}', true],
+    ['request.time < timestamp(args.until)', '{"until":"2026-11-20T12:30:00.122Z"}', false],
+    ['request.time + duration("1h") > request.time && request.time.getMilliseconds() == 123', '{}', true],
+    ['request.address.startsWith("10.") && request.environment == key.environment', '{}', true],
+    ['request.address == "192.0.2.1"', '{}', false],
+    ['args.a + 1.0 == 2.0', '{"a":1}', true],
     ['args == {}', '{}', true],
     ['has(args.a) ? args.a == 1 : true', '{}', true],
     ['true', '{}', true],
@@ -60,6 +70,9 @@ describe('holds', () => {
     ['args.a == 1', 'null'],
     ['args.a == 1', '"a"'],
     ['tool', '{}'],
+    ['request.time.getHours("Europe/Nowhere") >= 0', '{}'],
+    ['request.time > 5', '{}'],
+    ['request.address', '{}'],
   ])('an error or another value is false: %s with %s', (source, json) => {
     expect(holds(source, json)).toBe(false);
   });
@@ -103,19 +116,21 @@ describe('holds', () => {
     const compiled = some.map((source) => conditions.compile(source));
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), fc.record({ a: fc.jsonValue(), b: fc.jsonValue(), c: fc.jsonValue() })), (args) => {
-        for (const condition of compiled) expect(condition.holds({ args, tool: 't', key })).toBeTypeOf('boolean');
+        for (const condition of compiled) expect(condition.holds({ args, tool: 't', key, request })).toBeTypeOf('boolean');
       }),
       { numRuns: 1_000 },
     );
     let deep: unknown = 1;
     for (let level = 0; level < 100_000; level += 1) deep = [deep];
-    expect(compiled[0]?.holds({ args: { a: 1, deep }, tool: 't', key })).toBe(false);
-    expect(compiled[0]?.holds({ args: undefined, tool: 't', key })).toBe(false);
+    expect(compiled[0]?.holds({ args: { a: 1, deep }, tool: 't', key, request })).toBe(false);
+    expect(compiled[0]?.holds({ args: undefined, tool: 't', key, request })).toBe(false);
   });
 
   it('compares numbers as numbers do', () => {
     const condition = conditions.compile('args.a <= 100 && args.a >= -3');
-    fc.assert(fc.property(fc.double({ noNaN: true }), (a) => condition.holds({ args: { a }, tool: 't', key }) === (a <= 100 && a >= -3)));
+    fc.assert(
+      fc.property(fc.double({ noNaN: true }), (a) => condition.holds({ args: { a }, tool: 't', key, request }) === (a <= 100 && a >= -3)),
+    );
   });
 
   it('refuses arguments on which it would cost too much, and is right on the next ones', () => {
@@ -137,14 +152,14 @@ describe('holds', () => {
     for (const [source, args] of costly) {
       const condition = conditions.compile(source);
       const began = performance.now();
-      expect(condition.holds({ args, tool: 't', key }), source).toBe(false);
+      expect(condition.holds({ args, tool: 't', key, request }), source).toBe(false);
       expect(performance.now() - began, source).toBeLessThan(3_000);
     }
     expect(Error.stackTraceLimit).toBeGreaterThan(0);
     expect(holds('args.l.all(x, x in args.l)', '{"l":[1,2,3]}')).toBe(true);
-    expect(conditions.compile('args.l.all(x, x >= 0)').holds({ args: { l: numbers }, tool: 't', key })).toBe(true);
-    expect(conditions.compile('args.s.size() == 2000000').holds({ args: { s: text }, tool: 't', key })).toBe(true);
-    expect(conditions.compile('!args.s.contains("DROP TABLE")').holds({ args: { s: text }, tool: 't', key })).toBe(true);
+    expect(conditions.compile('args.l.all(x, x >= 0)').holds({ args: { l: numbers }, tool: 't', key, request })).toBe(true);
+    expect(conditions.compile('args.s.size() == 2000000').holds({ args: { s: text }, tool: 't', key, request })).toBe(true);
+    expect(conditions.compile('!args.s.contains("DROP TABLE")').holds({ args: { s: text }, tool: 't', key, request })).toBe(true);
   });
 });
 
@@ -180,6 +195,9 @@ describe('problem', () => {
     ['args.a.size(1) == 1', 'not called this way'],
     ['has(args)', 'no function "has"'],
     ['key.agnet == "x"', 'key has no "agnet"'],
+    ['request.adress == "x"', 'request has no "adress"'],
+    ['request.time.getHour() == 1', 'no function "getHour"'],
+    ['now > timestamp("2030-01-01T00:00:00Z")', '"now" is not declared; there are args, tool, key and request'],
     ['args.a.matches("(")', 'no valid pattern'],
     ['args.a.matches("(?=x)")', 'no valid pattern'],
     ['args.a.matches(args.b)', 'written out'],
@@ -231,7 +249,7 @@ describe('problem', () => {
       fc.property(fc.array(piece, { maxLength: 12 }), (some) => {
         const source = some.join('');
         if (conditions.problem(source) === undefined)
-          expect(conditions.compile(source).holds({ args: {}, tool: 't', key })).toBeTypeOf('boolean');
+          expect(conditions.compile(source).holds({ args: {}, tool: 't', key, request })).toBeTypeOf('boolean');
         else expect(() => conditions.compile(source)).toThrow();
       }),
       { numRuns: 3_000 },

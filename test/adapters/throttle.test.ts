@@ -14,12 +14,12 @@ describe('createThrottle', () => {
   it('allows so many calls in a window, then says how long to wait', async () => {
     const throttle = createThrottle();
     for (const remaining of [2, 1, 0])
-      expect(await throttle.take({ key: 'a', ...limit })).toEqual({ allowed: true, retryAfterMs: 0, remaining });
+      expect(await throttle.take({ key: 'a', ...limit })).toEqual({ allowed: true, retryAfterMs: 0, remaining, resetMs: 10_000 });
     await vi.advanceTimersByTimeAsync(4_000);
-    expect(await throttle.take({ key: 'a', ...limit })).toEqual({ allowed: false, retryAfterMs: 6_000, remaining: 0 });
+    expect(await throttle.take({ key: 'a', ...limit })).toEqual({ allowed: false, retryAfterMs: 6_000, remaining: 0, resetMs: 6_000 });
     expect((await throttle.take({ key: 'b', ...limit })).allowed).toBe(true);
     await vi.advanceTimersByTimeAsync(6_000);
-    expect(await throttle.take({ key: 'a', ...limit })).toEqual({ allowed: true, retryAfterMs: 0, remaining: 2 });
+    expect(await throttle.take({ key: 'a', ...limit })).toEqual({ allowed: true, retryAfterMs: 0, remaining: 2, resetMs: 10_000 });
   });
 
   it('does not put the end of the window off for those who keep trying', async () => {

@@ -199,7 +199,7 @@ describe('mint', () => {
       },
       'caps[2]',
     ],
-    ['a parent, since there are no child keys yet', { parentId: 'AbCd1234' }, 'parentId'],
+    ['an unknown parent', { parentId: 'AbCd1234' }, 'parentId'],
     ['a name of 81 characters', { name: 'n'.repeat(81) }, 'name'],
     ['an empty name', { name: '' }, 'name'],
     ['half a surrogate pair', { name: 'a\ud800' }, 'name'],
@@ -231,24 +231,78 @@ describe('lifetimes', () => {
   });
 });
 
-describe('warnings', () => {
-  const warningsOf = async (request: object): Promise<string> =>
-    (await mint(createMemoryAuthority({ expiry: { required: false } }), { name: 'x', ttl: '1d', ...request }, by)).warnings.join(' ');
+describe('guards', () => {
+  const request = { name: 'page reader', scopes: ['read:wiki'], ttl: '1d' };
+  const tripped = async (
+    change: object,
+    authority = createMemoryAuthority({ expiry: { required: false } }),
+  ): Promise<readonly string[]> => {
+    const { guards, warnings } = await mint(authority, { ...request, ...change }, by);
+    expect(warnings.length).toBeGreaterThanOrEqual(guards.length);
+    return guards;
+  };
+  const second = async (change: object, first: object = {}) => {
+    const authority = createMemoryAuthority();
+    await mint(authority, { ...request, agentId: 'devops', purpose: 'search', ...first }, by);
+    return await tripped({ agentId: 'devops', purpose: 'search', ...change }, authority);
+  };
 
-  it('tell of what is seldom meant', async () => {
-    expect(await warningsOf({ scopes: ['read:wiki'] })).toBe('');
-    expect(await warningsOf({ scopes: ['read:*'] })).toContain('wildcard');
-    expect(await warningsOf({ scopes: ['manage:wiki'] })).toContain('lets the key change things');
-    expect(await warningsOf({ scopes: ['read'], ttl: 'never' })).toContain('never expires');
-    expect(await warningsOf({})).toContain('no scope');
+  it('are silent where there is nothing to say', async () => {
+    expect((await mint(createMemoryAuthority(), request, by)).warnings).toEqual([]);
+    expect((await mint(createMemoryAuthority(), { ...request, scopes: [] }, by)).warnings.join()).toContain('no scope');
   });
 
-  it('tell of a second key for an agent while the first lives', async () => {
+  it.each([
+    ['a wildcard', { scopes: ['read:*'] }, ['wildcard']],
+    ['managing', { scopes: ['manage:wiki'] }, ['manage']],
+    ['managing in the other spelling', { scopes: ['svc:wiki:admin'] }, ['manage']],
+    ['everything', { scopes: ['*'], budgets: [{ amount: '1', per: 'day' }] }, ['wildcard', 'manage']],
+    ['managing by an operator, whose work it is', { kind: 'operator', scopes: ['manage', 'admin'] }, []],
+    ['no end', { ttl: 'never' }, ['expiry']],
+    ['a price without a budget', { scopes: ['write:wiki'] }, ['unbudgeted']],
+    ['a price within a budget', { scopes: ['write:wiki'], budgets: [{ amount: '1', per: 'day' }] }, []],
+    ['a price within a number of uses', { scopes: ['write:wiki'], maxUses: 1 }, []],
+    ['test money', { scopes: ['write:wiki'], environment: 'test' }, []],
+    ['a name of two letters', { name: 'k1' }, ['name']],
+    ['a name that every key could have', { name: 'My-Key 3' }, ['name']],
+    ['a number for a name', { name: '20261120' }, ['name']],
+    ['a clear name that holds such a word', { name: 'test runner of search' }, []],
+  ])('speak of %s', async (_what, change, guards) => {
+    expect(await tripped(change)).toEqual(guards);
+  });
+
+  it('speak of a second live key for the same agent and purpose', async () => {
+    expect(await second({})).toEqual(['duplicate']);
+    expect(await second({ purpose: 'billing' })).toEqual([]);
+    expect(await second({ agentId: 'other' })).toEqual([]);
+    expect(await second({ environment: 'test' })).toEqual([]);
+    expect(await second({ orgId: 'other' })).toEqual([]);
     const authority = createMemoryAuthority();
-    const first = await mint(authority, { name: 'one', scopes: ['read'], agentId: 'devops', ttl: '1d' }, by);
-    const second = await mint(authority, { name: 'two', scopes: ['read'], agentId: 'devops', ttl: '1d' }, by);
-    expect(second.warnings.join()).toContain(first.record.id);
+    const first = await mint(authority, { ...request, agentId: 'devops' }, by);
+    expect((await mint(authority, { ...request, agentId: 'devops' }, by)).warnings.join()).toContain(first.record.id);
     authority.advance(dayMs);
-    expect((await mint(authority, { name: 'three', scopes: ['read'], agentId: 'devops' }, by)).warnings).toEqual([]);
+    expect(await tripped({ agentId: 'devops' }, authority)).toEqual([]);
+  });
+
+  it('bind a child by the budget of its parent', async () => {
+    const authority = createMemoryAuthority();
+    const parent = await mint(authority, { ...request, scopes: ['write:wiki'], budgets: [{ amount: '1', per: 'day' }] }, by);
+    expect(await tripped({ parentId: parent.record.id, scopes: ['write:wiki'], ttl: '1h' }, authority)).toEqual([]);
+  });
+
+  it.each([
+    ['wildcard', { scopes: ['read:*'] }, 'scopes'],
+    ['manage', { scopes: ['manage'], budgets: [{ amount: '1', per: 'day' }] }, 'scopes'],
+    ['unbudgeted', { scopes: ['write:wiki'] }, 'budgets'],
+    ['name', { name: 'asdf' }, 'name'],
+    ['duplicate', { agentId: 'devops' }, 'agentId'],
+    ['expiry', { ttl: 'never' }, 'ttl'],
+  ] as const)('refuse where they are told to: %s', async (guard, change, path) => {
+    const authority = createMemoryAuthority({ expiry: { required: false }, guards: { [guard]: 'refuse' } });
+    await mint(authority, { ...request, agentId: 'devops' }, by);
+    const refused = mint(authority, { ...request, ...change }, by);
+    await expect(refused).rejects.toThrow(RequestProblems);
+    await expect(refused).rejects.toThrow(new RegExp(`^${path}: .*keys\\.guards\\.${guard}`));
+    expect(authority.records.size).toBe(1);
   });
 });

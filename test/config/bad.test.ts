@@ -9,11 +9,9 @@ const bad = join(import.meta.dirname, 'fixtures', 'bad');
 
 /** One file per mistake, and what is said about it. */
 const expected: Record<string, string | string[]> = {
-  'absent-agents.yaml': '1:11 agents.devops-7f3a: is not supported (hint: not in this build)',
   'absent-approval.yaml': '4:47 upstreams.wiki.tools[0].approval: is not supported (hint: not in this build)',
   'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
-  'absent-bots.yaml': '1:9 bots.ops-1a: is not supported (hint: not in this build)',
   'absent-charge.yaml': '4:47 upstreams.wiki.tools[0].charge: is not supported (hint: not in this build)',
   'absent-command.yaml':
     '2:11 upstreams.wiki.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
@@ -28,13 +26,28 @@ const expected: Record<string, string | string[]> = {
     '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
   'absent-stdio.yaml':
     '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
-  'absent-stepUp.yaml': '4:47 upstreams.wiki.tools[0].stepUp: is not supported (hint: not in this build)',
   'absent-tls.yaml': '1:11 listen.tls: is not supported (hint: not in this build; end TLS in a reverse proxy in front of keygate)',
   'absent-workers.yaml':
     '1:1 workers: has a value that is not supported (hint: not in this build; one process serves this machine; remove the setting)',
+  'agent-name-reserved.yaml': '1:11 agents.connect: is a reserved name (hint: choose another name than mcp, sse, api, connect)',
+  'agent-name-taken.yaml':
+    '1:11 agents.wiki: has a name that an upstream has already (hint: rename one of the two: they share /mcp/<name>)',
+  'agent-name.yaml':
+    '1:11 agents.Devops: is not a valid agent name (hint: lower-case letters, digits, "_" and "-", at most 63, beginning with a letter or digit)',
+  'agent-no-upstreams.yaml': '1:26 agents.devops-7f3a.upstreams: must not be empty',
+  'agent-org.yaml': '1:45 agents.devops-7f3a.org: must be 1 to 64 letters, digits, ".", "_" or "-", beginning with a letter or digit',
+  'agent-two-upstreams.yaml':
+    '1:26 agents.devops-7f3a.upstreams: names more than one upstream (hint: not in this build; name exactly one, and another agent for another)',
+  'agent-unknown-setting.yaml': '1:45 agents.devops-7f3a.orgs: is not a known setting (hint: did you mean org?)',
+  'agent-unknown-upstream.yaml': '1:38 agents.devops-7f3a.upstreams[0]: is not the name of an upstream (hint: did you mean wiki?)',
+  'agent-upstreams-missing.yaml': '1:11 agents.devops-7f3a.upstreams: is required',
   'alias-bomb.yaml': '2:8 b[0]: is a YAML alias; aliases are not supported (hint: write the value out)',
   'alias.yaml': '3:3 upstreams.docs: is a YAML alias; aliases are not supported (hint: write the value out)',
   'binary-tag.yaml': '4:5 upstreams.wiki.environment: has a tag, which is not supported',
+  'bot-name-taken.yaml': '1:9 bots.ops-1a: has a name that an agent has already (hint: rename one of the two: they share /mcp/<name>)',
+  'bot-two-upstreams.yaml':
+    '1:19 bots.ops-1a.upstreams: names more than one upstream (hint: not in this build; name exactly one, and another agent for another)',
+  'children-depth.yaml': '1:21 keys.children.depthMax: must be at most 16 (hint: every ancestor of a key is checked at every call)',
   'client-collision.json': '4:5 mcpServers.my-wiki: becomes the upstream my-wiki, a name that is taken (hint: rename one of the two)',
   'client-command.json':
     '3:16 mcpServers.Files.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
@@ -65,6 +78,9 @@ const expected: Record<string, string | string[]> = {
   'expiry-order.yaml': '1:19 keys.expiry.default: must not be longer than max',
   'expiry-unit.yaml':
     '1:19 keys.expiry.default: must be a duration of at most 36500d (hint: a whole number and a unit: 30s, 15m, 12h, 90d)',
+  'guards-name.yaml':
+    '1:19 keys.guards.wild: is not a known setting (hint: known here: wildcard, manage, unbudgeted, name, duplicate, expiry)',
+  'guards-value.yaml': '1:19 keys.guards.wildcard: must be warn or refuse',
   'hierarchy-twice.yaml': '1:11 scopes.hierarchy: names an action twice',
   'hierarchy-word.yaml': '1:23 scopes.hierarchy[0]: must be a lower-case word (hint: letters, digits, "_" and "-")',
   'keys-prefix.yaml': '1:9 keys.prefix: must be 1 to 12 lower-case letters and digits, beginning with a letter',
@@ -125,20 +141,54 @@ const expected: Record<string, string | string[]> = {
   'reference-nested.yaml': '2:11 upstreams.wiki.url: has one ${…} inside another, which is not supported',
   'reference-open.yaml': '2:11 upstreams.wiki.url: has a ${ without its } (hint: write $${ for a plain ${)',
   'reference.yaml':
-    '2:11 upstreams.wiki.url: has a ${…} that is none of ${NAME}, ${NAME:-default}, ${env:NAME}, ${file:/path} (hint: write $${ for a plain ${)',
+    '2:11 upstreams.wiki.url: has a ${…} that is none of ${NAME}, ${NAME:-default}, ${env:NAME}, ${file:/path}, ${aws:id#member}, ${vault:path#member} (hint: write $${ for a plain ${)',
   'repeated-name.json': '1:66 upstreams.wiki: is written twice (hint: remove one of the two)',
   'repeated-name.yaml': '4:3 upstreams.wiki: is written twice (hint: remove one of the two)',
   'retain.yaml': '1:12 journal.retain: must be a duration of at most 36500d (hint: a whole number and a unit: 30s, 15m, 12h, 90d)',
+  'risk-argument.yaml':
+    "4:58 upstreams.wiki.tools[0].limits[0].argument: must name one of the tool's arguments (hint: such as amount, or order.amount inside an object)",
+  'risk-day-twice.yaml': '4:80 upstreams.wiki.tools[0].limits[0].days: names a day twice',
+  'risk-day.yaml': '4:87 upstreams.wiki.tools[0].limits[0].days[0]: must be mon or tue or wed or thu or fri or sat or sun',
+  'risk-hours-empty.yaml':
+    '4:58 upstreams.wiki.tools[0].limits[0].hours: must be a part of the day (hint: such as "08:00-18:00", or "22:00-06:00" over midnight)',
+  'risk-hours.yaml':
+    '4:58 upstreams.wiki.tools[0].limits[0].hours: must be a part of the day (hint: such as "08:00-18:00", or "22:00-06:00" over midnight)',
+  'risk-negative.yaml':
+    '4:76 upstreams.wiki.tools[0].limits[0].total: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "100" or 2.5)',
+  'risk-no-argument.yaml':
+    '4:56 upstreams.wiki.tools[0].limits[0]: needs argument beside max (hint: one limit is argument with max, oneOf, or total and per; or hours)',
+  'risk-no-per.yaml':
+    '4:56 upstreams.wiki.tools[0].limits[0]: needs per beside total (hint: one limit is argument with max, oneOf, or total and per; or hours)',
+  'risk-none.yaml':
+    '4:56 upstreams.wiki.tools[0].limits[0]: says no limit (hint: one limit is argument with max, oneOf, or total and per; or hours)',
+  'risk-per.yaml': '4:86 upstreams.wiki.tools[0].limits[0].per: must be minute or hour or day or week or month or total',
+  'risk-places.yaml':
+    '4:76 upstreams.wiki.tools[0].limits[0].max: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "100" or 2.5)',
+  'risk-resource.yaml':
+    '4:51 upstreams.wiki.resources[0].limits: is not a known setting (hint: known here: match, scope, price, when, stepUp)',
+  'risk-same.yaml': '4:47 upstreams.wiki.tools[0].limits: has two totals over the same argument and window',
+  'risk-stray.yaml':
+    '4:56 upstreams.wiki.tools[0].limits[0]: has zone, which says nothing beside max (hint: one limit is argument with max, oneOf, or total and per; or hours)',
+  'risk-two.yaml':
+    '4:56 upstreams.wiki.tools[0].limits[0]: says both max and total (hint: one limit is argument with max, oneOf, or total and per; or hours)',
+  'risk-unknown.yaml': '4:58 upstreams.wiki.tools[0].limits[0].arguments: is not a known setting (hint: did you mean argument?)',
+  'risk-values.yaml': '4:76 upstreams.wiki.tools[0].limits[0].oneOf: must not be empty',
+  'risk-word.yaml': '4:47 upstreams.wiki.tools[0].limits: must be a list',
+  'risk-zone.yaml': '4:80 upstreams.wiki.tools[0].limits[0].zone: must be written Europe/Berlin',
   'rule-empty-match.yaml': '4:15 upstreams.wiki.tools[0].match: must not be empty',
   'rule-match-type.yaml': '4:28 upstreams.wiki.tools[0].match[1]: must be a string (hint: write it in quotes)',
   'rule-no-match.yaml': '4:13 upstreams.wiki.tools[0].match: is required',
   'rule-no-scope.yaml': '4:13 upstreams.wiki.tools[0].scope: is required',
   'rule-scope-none.yaml':
     '4:42 upstreams.wiki.methods[0].scope: must name a scope: there are no rules that need none (hint: such as read:wiki)',
+  'rule-step-up.yaml': '4:47 upstreams.wiki.tools[0].stepUp: must be true or false',
   'rule-when-empty.yaml': '4:47 upstreams.wiki.tools[0].when: must have 1 to 4096 characters',
   'seal-short.yaml': '1:60 keys.seal[1]: must have at least 32 characters (hint: `keygate init` makes a good one)',
+  'secrets-refresh.yaml': '1:12 secrets.refresh: must be from 1s to 1d (hint: such as 5m)',
   'signing-not-set.yaml':
     '1:9 keys.signing: must be the text of a JWK Set with at least one key (hint: {"keys": [{…}]}, as `keygate init` makes it)',
+  'step-up-long.yaml': '1:11 stepUp.freshFor: must be at most 1h (hint: such as 5m)',
+  'step-up-operators.yaml': '1:11 stepUp.operators: must be true or false',
   'syntax-and-unknown.yaml': [
     '1:1 listn: is not a known setting (hint: did you mean listen?)',
     '4:1: YAML syntax: Flow map in block collection must be sufficiently indented and end with a }',

@@ -18,7 +18,7 @@ describe('importClient', () => {
     const file = {
       mcpServers: { 'GitHub (work)': { type: 'http', url: 'https://mcp.example.com/mcp', headers: { Authorization: 'Bearer ${TOKEN}' } } },
     };
-    const read = (scope: string, match: string) => ({ match: [match], scopes: [scope], price: 0 });
+    const read = (scope: string, match: string) => ({ match: [match], scopes: [scope], price: 0, limits: [], stepUp: false });
     expect(await upstreams(file, { TOKEN: 'secret' })).toEqual({
       'github-work': {
         name: 'github-work',

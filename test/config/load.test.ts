@@ -43,6 +43,8 @@ describe('the default configuration', () => {
         seal: ['s'.repeat(40)],
         signing: '{"keys":[{"kty":"EC"}]}',
         expiry: { defaultMs: 90 * 86_400_000, maxMs: 365 * 86_400_000, required: true },
+        children: { depthMax: 3 },
+        guards: { wildcard: 'warn', manage: 'warn', unbudgeted: 'warn', name: 'warn', duplicate: 'warn', expiry: 'warn' },
       },
       scopes: { hierarchy: ['read', 'trade', 'manage'] },
       upstreams: {
@@ -52,16 +54,20 @@ describe('the default configuration', () => {
           environment: 'live',
           credentials: [{ header: 'authorization', value: 'Bearer demo-backend-credential' }],
           tools: [
-            { match: ['list_notes', 'get_note', 'search_notes'], scopes: ['read:demo'], price: 1000 },
-            { match: ['place_order'], scopes: ['trade:demo'], price: 50_000, when: 'args.quantity <= 100' },
-            { match: ['delete_note', 'admin_*'], scopes: ['manage:demo'], price: 10_000 },
+            { match: ['list_notes', 'get_note', 'search_notes'], scopes: ['read:demo'], price: 1000, limits: [], stepUp: false },
+            { match: ['place_order'], scopes: ['trade:demo'], price: 50_000, when: 'args.quantity <= 100', limits: [], stepUp: false },
+            { match: ['delete_note', 'admin_*'], scopes: ['manage:demo'], price: 10_000, limits: [], stepUp: false },
           ],
-          resources: [{ match: ['notes://**'], scopes: ['read:demo'], price: 0 }],
-          prompts: [{ match: ['*'], scopes: ['read:demo'], price: 0 }],
+          resources: [{ match: ['notes://**'], scopes: ['read:demo'], price: 0, limits: [], stepUp: false }],
+          prompts: [{ match: ['*'], scopes: ['read:demo'], price: 0, limits: [], stepUp: false }],
           methods: [],
           denials: 'jsonrpc',
         },
       },
+      agents: {},
+      bots: {},
+      stepUp: { freshForMs: 300_000, operators: false },
+      secrets: { refreshMs: 300_000 },
       journal: { arguments: 'hash', retainMs: 400 * 86_400_000 },
       limits: {
         bodyBytesMax: 4 * 1024 ** 2,
@@ -106,9 +112,11 @@ keys:
   seal: "\${env:NEW}"
   signing: '{"keys":[{"kty":"OKP"}]}'
   expiry: { default: 12h, max: 2w, required: false }
+  children: { depthMax: "\${DEPTH:-0}" }
+  guards: { wildcard: refuse, duplicate: warn }
 scopes: { hierarchy: [] }
-agents: {}
-bots:
+agents: { devops-7f3a: { upstreams: ["\${NAME:-wiki}"], org: acme } }
+bots: { ops-1a: { upstreams: [wiki] } }
 upstreams:
   wiki:
     url: HTTPS://wiki.example.com
@@ -118,6 +126,7 @@ upstreams:
     tools: annotations
     methods: [{ match: logging/setLevel, scope: [manage, "read:wiki"], price: "1" }]
     denials: tool-error
+stepUp: { freshFor: 90s, operators: true }
 journal: { arguments: none, retain: 500ms }
 limits: { bodyBytesMax: 64KiB, answerBytesMax: 100, upstreamTimeoutMs: 5s, holdMsMax: "\${HOLD}" }
 `;
@@ -136,6 +145,8 @@ limits: { bodyBytesMax: 64KiB, answerBytesMax: 100, upstreamTimeoutMs: 5s, holdM
         seal: ['n'.repeat(32)],
         signing: '{"keys":[{"kty":"OKP"}]}',
         expiry: { defaultMs: 43_200_000, maxMs: 1_209_600_000, required: false },
+        children: { depthMax: 0 },
+        guards: { wildcard: 'refuse', manage: 'warn', unbudgeted: 'warn', name: 'warn', duplicate: 'warn', expiry: 'warn' },
       },
       scopes: { hierarchy: [] },
       upstreams: {
@@ -147,10 +158,13 @@ limits: { bodyBytesMax: 64KiB, answerBytesMax: 100, upstreamTimeoutMs: 5s, holdM
             { header: 'authorization', value: `Bearer ${'o'.repeat(32)}` },
           ],
           tools: 'annotations',
-          methods: [{ match: ['logging/setLevel'], scopes: ['manage', 'read:wiki'], price: 1_000_000 }],
+          methods: [{ match: ['logging/setLevel'], scopes: ['manage', 'read:wiki'], price: 1_000_000, limits: [], stepUp: false }],
           denials: 'tool-error',
         },
       },
+      agents: { 'devops-7f3a': { name: 'devops-7f3a', upstreams: ['wiki'], org: 'acme' } },
+      bots: { 'ops-1a': { name: 'ops-1a', upstreams: ['wiki'] } },
+      stepUp: { freshForMs: 90_000, operators: true },
       journal: { arguments: 'none', retainMs: 500 },
       limits: { bodyBytesMax: 65_536, answerBytesMax: 100, upstreamTimeoutMs: 5000, holdMsMax: 6000 },
     });
@@ -269,6 +283,7 @@ describe('A22: files that are made to harm', () => {
       ok: false,
       problems: [{ path: '', message: 'the file does not exist' }],
       sources: [join(cwd, 'nowhere.yaml')],
+      fetches: false,
     });
   });
 

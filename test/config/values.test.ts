@@ -150,8 +150,10 @@ describe('blankComments', () => {
       const tokens = JSON.stringify(value).match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^"{}[\],:]+/g) ?? [];
       return tokens.map((token) => next() + token).join('') + next();
     });
+    // jsonc-parser assigns members, and so loses one of this name; JSON.parse keeps it.
+    const comparable = sample.filter((text) => !text.includes('__proto__'));
     fc.assert(
-      fc.property(sample, (text) => {
+      fc.property(comparable, (text) => {
         const blanked = blankComments(text);
         const errors: ParseError[] = [];
         expect(JSON.parse(blanked)).toEqual(parse(text, errors));

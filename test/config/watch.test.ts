@@ -52,6 +52,16 @@ describe('watchConfig', () => {
     expect(watched.calls()).toBe(1);
   });
 
+  it('watches a source that is named later, from its content as it is then', async () => {
+    const folder = folderWith({ 'a.yaml': '1', 'later/b': '1' });
+    const named = [join(folder.path, 'a.yaml')];
+    const watched = watching(() => named);
+    named.push(join(folder.path, 'later/b'));
+    watched.watcher.follow();
+    await watched.change(() => folder.write('later/b', '2'));
+    expect(watched.calls()).toBe(1);
+  });
+
   it('follows a link to a file in another folder', async () => {
     const folder = folderWith({ 'real/a.yaml': '1', 'named/x': '' });
     symlinkSync('../real/a.yaml', join(folder.path, 'named/a.yaml'));

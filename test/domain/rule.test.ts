@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileGlob } from '../../src/domain/glob.ts';
 import { type Micros, zeroMicros } from '../../src/domain/money.ts';
-import type { Condition, Subject } from '../../src/domain/policy.ts';
+import type { Condition, RiskLimit, Subject } from '../../src/domain/policy.ts';
 import { annotationRule, compileRules, compileUpstreamPolicy, type RuleConfigLike } from '../../src/domain/rule.ts';
 
 const compileCondition = (source: string): Condition => ({ source, holds: () => true });
@@ -10,7 +10,10 @@ const free = (match: string | string[], scope = 'read:wiki'): RuleConfigLike => 
   match: [match].flat(),
   scopes: [scope],
   price: zeroMicros,
+  limits: [],
+  stepUp: false,
 });
+const amountMax = (max: number): RiskLimit => ({ kind: 'max', argument: 'amount', max });
 
 function policy(sections: Partial<Record<Subject, readonly RuleConfigLike[]>>, annotated?: boolean) {
   return compileUpstreamPolicy({
@@ -29,13 +32,32 @@ describe('compileRules', () => {
     const rules = compileRules({
       upstream: 'wiki',
       subject: 'tools',
-      rules: [free('get_*'), { match: ['write_page', 'delete_page'], scopes: ['write:wiki'], price, when: 'args.title != "Home"' }],
+      rules: [
+        free('get_*'),
+        {
+          match: ['write_page', 'delete_page'],
+          scopes: ['write:wiki'],
+          price,
+          when: 'args.title != "Home"',
+          limits: [amountMax(5)],
+          stepUp: true,
+        },
+      ],
       compileCondition,
     });
     expect(rules.map((rule) => rule.id)).toEqual(['wiki.tools[0]', 'wiki.tools[1]']);
-    expect(rules[0]).toEqual({ id: 'wiki.tools[0]', subject: 'tools', match: ['get_*'], scopes: ['read:wiki'], price: 0 });
+    expect(rules[0]).toEqual({
+      id: 'wiki.tools[0]',
+      subject: 'tools',
+      match: ['get_*'],
+      scopes: ['read:wiki'],
+      price: 0,
+      limits: [],
+      stepUp: false,
+    });
     expect(rules[1]?.price).toBe(price);
     expect(rules[1]?.when?.source).toBe('args.title != "Home"');
+    expect(rules[1]).toMatchObject({ limits: [amountMax(5)], stepUp: true });
   });
 });
 
@@ -103,6 +125,11 @@ describe('compileUpstreamPolicy', () => {
       policy({ tools: [free('a', 'write:wiki')] }),
       policy({ tools: [{ ...free('a'), price: 1 as Micros }] }),
       policy({ tools: [{ ...free('a'), when: 'true' }] }),
+      policy({ tools: [{ ...free('a'), stepUp: true }] }),
+      policy({ tools: [{ ...free('a'), limits: [amountMax(5)] }] }),
+      policy({ tools: [{ ...free('a'), limits: [amountMax(6)] }] }),
+      policy({ tools: [{ ...free('a'), limits: [{ kind: 'oneOf', argument: 'x', values: [1] }] }] }),
+      policy({ tools: [{ ...free('a'), limits: [{ kind: 'oneOf', argument: 'x', values: ['1'] }] }] }),
       policy({ prompts: [free('a')] }),
       policy({ tools: [free('a'), free('b')] }),
       policy({ tools: [free('b'), free('a')] }),
@@ -135,6 +162,8 @@ describe('annotationRule', () => {
       match: ['x'],
       scopes: [scope],
       price: 0,
+      limits: [],
+      stepUp: false,
     });
   });
 });

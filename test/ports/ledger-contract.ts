@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { KeyRecord } from '../../src/domain/key.ts';
 import { rootOf } from '../../src/domain/key.ts';
-import type { AdmitResult } from '../../src/ports/ledger.ts';
+import { type AdmitResult, LedgerConflict } from '../../src/ports/ledger.ts';
 import {
   admitRequest,
   chargesOf,
@@ -305,6 +305,55 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       });
     });
 
+    describe('preview', () => {
+      test('says what admit would refuse by, and takes and writes nothing', async () => {
+        await funded('acme', 70);
+        const top = await minted('TOP00000', { accountId: 'acme', budgets: [total(60)] });
+        const caps = [{ calls: 3, per: 'day', zone: 'UTC', tool: 'get_*' }] as const;
+        const leaf = await minted('LEAF0000', { accountId: 'acme', parentIds: ['TOP00000'], budgets: [total(50)], caps });
+        const totals = [{ name: 'rule amount', amount: 5, limit: 24, per: 'day', zone: 'UTC' }] as const;
+        const calls = [
+          [leaf, 50, 'put'],
+          [leaf, 1, 'get_a'],
+          [leaf, 0, 'get_a'],
+          [top, 11, 'put'],
+          [top, 10, 'put'],
+          [leaf, 0, 'put'],
+          [leaf, 0, 'put'],
+          [top, 0, 'put'],
+        ] as const;
+        const refusedBy: (string | undefined)[] = [];
+        for (const [key, price, tool] of calls) {
+          counter += 1;
+          const ancestors = key === leaf ? [top] : [];
+          const request = admitRequest(key, { reservationId: `r${counter}`, price: micros(price), tool, ancestors, totals });
+          const before = { head: subject.journal.head(), usage: usage(leaf, [top]) };
+          const breach = subject.ledger.preview(request);
+          expect(subject.ledger.preview(request)).toEqual(breach);
+          expect({ head: subject.journal.head(), usage: usage(leaf, [top]) }).toEqual(before);
+          const answer = await subject.ledger.admit(request);
+          expect(answer).toEqual(breach ? { kind: 'limited', breach } : { kind: 'admitted', reservationId: `r${counter}` });
+          refusedBy.push(breach?.limitName);
+        }
+        expect(refusedBy).toEqual([
+          ...[undefined, 'key:LEAF0000 budget total', undefined, 'key:TOP00000 budget total', undefined, undefined],
+          ...['key:TOP00000 total rule amount day', 'key:TOP00000 total rule amount day'],
+        ]);
+      });
+
+      test('speaks of the account too, and of no limit for what is only recorded', async () => {
+        await funded('acme', 5);
+        const key = await minted('AAAAAAAA', { accountId: 'acme', maxUses: 0 });
+        const call = { key, ancestors: [], counts: false, price: micros(0), now: start } as const;
+        expect(subject.ledger.preview(call)).toBeUndefined();
+        expect(subject.ledger.preview({ ...call, counts: true })).toMatchObject({ limitName: 'key:AAAAAAAA uses' });
+        const rich = { ...key, maxUses: 1 };
+        expect(subject.ledger.preview({ ...call, key: rich, counts: true, price: micros(6) })).toEqual({
+          ...{ reason: 'BALANCE_EXHAUSTED', limitName: 'account:acme balance', unit: 'micros', limit: 5, spent: 0, held: 0 },
+        });
+      });
+    });
+
     describe('accounts', () => {
       test('a balance pays for live keys, together with what is held, and is charged at settle', async () => {
         await funded('acme', 100);
@@ -348,7 +397,7 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           held: 0,
           createdAt: start,
         });
-        await expect(subject.ledger.createAccount({ id: 'a:b.c-1', now: start, by: facts })).rejects.toThrow('exists');
+        await expect(subject.ledger.createAccount({ id: 'a:b.c-1', now: start, by: facts })).rejects.toThrow(LedgerConflict);
         for (const id of ['', 'a b', 'a/b', 'x'.repeat(65), 'ä'])
           await expect(subject.ledger.createAccount({ id, now: start, by: facts })).rejects.toThrow();
         expect(subject.ledger.account('nobody')).toBeUndefined();
@@ -363,7 +412,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         const results = await Promise.all(Array.from({ length: 16 }, () => credit('acme', 70, 'invoice 1')));
         expect(results.filter(({ replayed }) => !replayed)).toHaveLength(1);
         expect(subject.ledger.account('acme')).toMatchObject({ balance: 70 });
-        await expect(credit('acme', 71, 'invoice 1')).rejects.toThrow('reference');
+        await expect(credit('acme', 71, 'invoice 1')).rejects.toThrow(LedgerConflict);
+        await expect(credit('acme', 1e15, 'too much')).rejects.toThrow(LedgerConflict);
         expect((await credit('other', 71, 'invoice 1')).replayed).toBe(false);
         await credit('acme', 1, 'r'.repeat(5000));
         for (const amount of [0, -1, 0.5, 2e15]) await expect(credit('acme', amount, `bad ${amount}`)).rejects.toThrow();

@@ -5,15 +5,19 @@ import { rootOf } from '../../src/domain/key.ts';
 import type { Micros } from '../../src/domain/money.ts';
 import type { RecordFacts } from '../../src/domain/record.ts';
 import type { Clock } from '../../src/ports/clock.ts';
+import type { Factors } from '../../src/ports/factors.ts';
 import type { Journal } from '../../src/ports/journal.ts';
 import type { Keyring } from '../../src/ports/keyring.ts';
 import type { AdmitRequest, Ledger } from '../../src/ports/ledger.ts';
+import type { Replays } from '../../src/ports/replays.ts';
 
 /** A store as the contract suites see it: the ports, the clock they run on, and the key that checkpoints are signed with. */
 export interface Subject {
   readonly keyring: Keyring;
   readonly ledger: Ledger;
   readonly journal: Journal;
+  readonly factors: Factors;
+  readonly replays: Replays;
   readonly clock: SteppedClock;
   readonly publicKeys: ReadonlyMap<string, KeyObject>;
   close(): Promise<void>;

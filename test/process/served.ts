@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Authority } from '../../src/authority/authority.ts';
 import { mint } from '../../src/authority/mint.ts';
-import { openAuthority } from '../../src/compose.ts';
+import { openAuthority } from '../../src/compose-store.ts';
 import type { JournalRecord } from '../../src/domain/record.ts';
 import { prepareFolder, readJournal } from '../support/gateway.ts';
 import { type StartedProcess, startProcess } from '../support/process.ts';

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createKnownCallers } from '../../src/adapters/known-callers.ts';
 import { createThrottle } from '../../src/adapters/throttle.ts';
 import { createSeal } from '../../src/domain/seal.ts';
 import type { Reply } from '../../src/ports/reply.ts';
@@ -38,12 +37,8 @@ afterAll(() => gate.close());
 it('validation with a warm cache adds less than 1 ms at the 95th percentile', async () => {
   const { config, composed } = gate.gateway;
   const ports = {
-    callers: createKnownCallers({
-      keyring: composed.store.keyring,
-      ...config.keys,
-      order: config.scopes,
-      limits: { callersMax: 10_000, unknownMax: 10_000 },
-    }),
+    callers: composed.callers,
+    stepUp: composed.stepUp,
     throttle: createThrottle(),
     seal: createSeal({ secrets: config.keys.seal, random: randomBytes }),
     catalogue: { annotationsOf: () => Promise.reject(new Error('written rules need no catalogue')) },
@@ -102,6 +97,7 @@ function arrive(n: number): Arrived {
 const silent: Reply = {
   closed: false,
   headSent: false,
+  carry: () => undefined,
   head: mistaken,
   write: mistaken,
   end: mistaken,

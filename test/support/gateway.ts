@@ -6,7 +6,7 @@ import { createLog } from '../../src/adapters/log.ts';
 import type { Authority } from '../../src/authority/authority.ts';
 import { initialise } from '../../src/authority/init.ts';
 import { mint } from '../../src/authority/mint.ts';
-import { authorityOf, openAuthority } from '../../src/compose.ts';
+import { openAuthority } from '../../src/compose-store.ts';
 import type { JournalRecord } from '../../src/domain/record.ts';
 import { startGateway } from '../../src/serve.ts';
 
@@ -32,24 +32,30 @@ export interface TestGateway {
 const journalMsMax = 5_000;
 
 /** Makes a folder with a configuration and the secrets of `keygate init`, without starting anything. */
-export async function prepareFolder(config: Record<string, unknown>): Promise<{ folder: string; configFile: string }> {
+export async function prepareFolder(
+  config: Record<string, unknown>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ folder: string; configFile: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'keygate-test-'));
   const configFile = join(folder, 'keygate.json');
   const whole = { listen: { mcp: '127.0.0.1:0', admin: '127.0.0.1:0' }, store: './var', ...config };
   await writeFile(configFile, JSON.stringify(whole, null, 2));
   const var_ = join(folder, 'var');
   const paths = { pepper: join(var_, 'pepper'), seal: join(var_, 'seal'), signing: join(var_, 'signing.jwk') };
-  const surroundings = { configFile, env: {}, cwd: folder };
+  const surroundings = { configFile, env, cwd: folder };
   await initialise({ paths, random: randomBytes, open: () => openAuthority(surroundings) });
   return { folder, configFile };
 }
 
-export async function startTestGateway(config: Record<string, unknown>): Promise<TestGateway> {
-  const { folder, configFile } = await prepareFolder(config);
+export async function startTestGateway(
+  config: Record<string, unknown>,
+  { env = {} }: { env?: Readonly<Record<string, string>> } = {},
+): Promise<TestGateway> {
+  const { folder, configFile } = await prepareFolder(config, env);
   const logged: string[] = [];
   const log = createLog({ level: 'info', destination: { write: (line: string) => void logged.push(line) } });
-  const gateway = await startGateway({ configFile, env: {}, cwd: folder, log, version: 'test' });
-  const authority = authorityOf(gateway.config, gateway.composed.store);
+  const gateway = await startGateway({ configFile, env, cwd: folder, log, version: 'test' });
+  const { authority } = gateway.composed.api;
   const journal = (kind?: string) => readJournal(authority, kind);
   return {
     url: gateway.mcpUrl,

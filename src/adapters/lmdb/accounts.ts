@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { formatMicros, type Micros, microsMax } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
-import type { Account } from '../../ports/ledger.ts';
+import { type Account, LedgerConflict } from '../../ports/ledger.ts';
 import { draftRecords, writeDrafts } from './append.ts';
 import type { Tables } from './tables.ts';
 
 const idPattern = /^[A-Za-z0-9._:-]{1,64}$/;
 
-/** Creates an account with balance 0, to be run inside one commit. @throws Error for a malformed or taken id */
+/** Creates an account with balance 0, to be run inside one commit. @throws Error for a malformed id, LedgerConflict for a taken one */
 export function createAccount(tables: Tables, { id, now, by }: { id: string; now: number; by: RecordFacts }): Account {
   if (!idPattern.test(id)) throw new Error('An account id is 1 to 64 characters of A-Z a-z 0-9 . _ : and -.');
-  if (tables.accounts.doesExist(id)) throw new Error(`Account ${id} exists already.`);
+  if (tables.accounts.doesExist(id)) throw new LedgerConflict(`Account ${id} exists already.`);
   const account: Account = { id, balance: 0, held: 0, createdAt: now };
   const drafts = draftRecords(tables, now, [{ ...by, kind: 'account.created', account: id }]);
   tables.accounts.put(id, account);
@@ -20,8 +20,8 @@ export function createAccount(tables: Tables, { id, now, by }: { id: string; now
 
 /**
  * Adds to a balance, once per reference, to be run inside one commit.
- * @throws Error where the account is unknown, the amount is not positive, the reference was used for another amount, or
- *   the balance would pass one billion units
+ * @throws Error where the account is unknown or the amount is not positive; LedgerConflict where the reference was used for
+ *   another amount or the balance would pass one billion units
  */
 export function creditAccount(
   tables: Tables,
@@ -36,9 +36,11 @@ export function creditAccount(
   const referenceKey = createHash('sha256').update(`${accountId}\n${reference}`).digest('hex');
   const before = tables.references.get(referenceKey);
   if (before === amount) return { account, replayed: true };
-  if (before !== undefined) throw new Error(`The reference was used before, for ${formatMicros(before)}.`);
+  if (before !== undefined) throw new LedgerConflict(`The reference was used before, for ${formatMicros(before)}.`);
   const balance = account.balance + amount;
-  if (balance > microsMax) throw new Error(`The balance would be ${formatMicros(balance)}; the largest is ${formatMicros(microsMax)}.`);
+  if (balance > microsMax) {
+    throw new LedgerConflict(`The balance would be ${formatMicros(balance)}; the largest is ${formatMicros(microsMax)}.`);
+  }
   const after = { ...account, balance };
   const facts = { ...by, kind: 'account.credited', account: accountId, amount: formatMicros(amount), reference } as const;
   const drafts = draftRecords(tables, now, [facts]);

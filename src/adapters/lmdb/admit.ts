@@ -1,14 +1,14 @@
 import type { Calendar } from '../../domain/calendar.ts';
-import { addedTo, type CounterBook, standingAt } from '../../domain/counters.ts';
 import { deadReason, type KeyRecord, rootOf } from '../../domain/key.ts';
-import { countsAgainst, hasRoom, type Limit, limitsOf } from '../../domain/limits.ts';
 import { formatMicros } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
-import type { Account, AdmitRequest, AdmitResult, LimitBreach } from '../../ports/ledger.ts';
+import type { AdmitRequest, AdmitResult, LimitBreach } from '../../ports/ledger.ts';
 import { draftRecords, writeDrafts } from './append.ts';
 import { putEnded, putHold } from './holds.ts';
-import { checkReservationId, endedMsKept, type Hold, type Taking } from './reservation.ts';
+import { checkReservationId, endedMsKept, type Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
+import { take, totalsKey } from './take.ts';
+import { checkTotals } from './totals.ts';
 
 /**
  * The whole of an admit, to be run inside one commit: replay, life of the key and its ancestors, every limit, and only then
@@ -21,11 +21,11 @@ export function admit(tables: Tables, options: { calendar: Calendar; owner: stri
   if (answered) return answered;
   const judged = judge(tables, request);
   if ('answer' in judged) return judged.answer.kind === 'stale' ? judged.answer : refuse(tables, request, judged.answer);
-  const account = payingAccount(tables, request, judged.keys[0]);
-  const count = takeCounts(tables, { request, keys: judged.keys, calendar: options.calendar });
-  const breach = count.breach ?? account.breach;
-  if (breach) return refuse(tables, request, { kind: 'limited', breach });
+  const result = take(tables, { calendar: options.calendar, call: request, keys: judged.keys });
+  if ('breach' in result) return refuse(tables, request, { kind: 'limited', breach: result.breach });
+  const { books, takings, totals, known, holding } = result.taken;
   const { reservationId, price } = request;
+  const totalled = totalsKey(judged.keys);
   const drafts = draftRecords(tables, request.now, [
     { ...request.intent, decision: 'allowed', held: formatMicros(price), reservationId } satisfies RecordFacts,
   ]);
@@ -35,20 +35,23 @@ export function admit(tables: Tables, options: { calendar: Calendar; owner: stri
     keyId: request.key.id,
     until: request.holdUntil,
     price,
-    takings: count.takings,
-    ...(account.holding && { accountId: account.holding.id }),
+    takings,
+    ...(totals.length > 0 && { totals, ...(totalled.id !== request.key.id && { totalsKeyId: totalled.id }) }),
+    ...(holding && { accountId: holding.id }),
     intentSeq: drafts.head.seq,
   };
   // From here on only writes: an exception would leave half of them.
-  for (const [keyId, book] of count.books) tables.counters.put(keyId, book);
-  if (account.holding) tables.accounts.put(account.holding.id, account.holding);
+  for (const [keyId, book] of books) tables.counters.put(keyId, book);
+  if (known) tables.totals.put(totalled.id, known);
+  if (holding) tables.accounts.put(holding.id, holding);
   putHold(tables, hold);
   writeDrafts(tables, drafts);
   return { kind: 'admitted', reservationId };
 }
 
-function checkRequest({ reservationId, price, counts, now, holdUntil, root, key }: AdmitRequest): void {
+function checkRequest({ reservationId, price, counts, totals = [], now, holdUntil, root, key }: AdmitRequest): void {
   checkReservationId(reservationId);
+  checkTotals(totals);
   if (!Number.isSafeInteger(price) || price < 0) throw new Error('A price is a whole number of micro-units, 0 or more.');
   if (price > 0 && !counts) throw new Error('A call that has a price counts against limits.');
   if (!Number.isFinite(now) || !Number.isFinite(holdUntil)) throw new Error('An admit needs the time and the end of its hold.');
@@ -81,49 +84,6 @@ function judge(tables: Tables, request: AdmitRequest): Judged {
   }
   const revisions = new Map([request.key, ...request.ancestors].map((each) => [each.id, each.revision]));
   return keys.every((each) => revisions.get(each.id) === each.revision) ? { keys } : { answer: { kind: 'stale' } };
-}
-
-/** The counters of the key and of every ancestor as they would be, or the first limit without room. */
-function takeCounts(
-  tables: Tables,
-  { request, keys, calendar }: { request: AdmitRequest; keys: readonly KeyRecord[]; calendar: Calendar },
-): { breach?: LimitBreach; books: Map<string, CounterBook>; takings: Taking[] } {
-  const books = new Map<string, CounterBook>();
-  const takings: Taking[] = [];
-  if (!request.counts) return { books, takings };
-  const { tool, price, now } = request;
-  for (const key of keys) {
-    const limits = limitsOf(key, calendar, now).filter((limit) => countsAgainst(limit, { tool, price }));
-    if (limits.length === 0) continue;
-    const before = tables.counters.get(key.id) ?? {};
-    let book = before;
-    const taken = new Set<string>();
-    for (const limit of limits) {
-      const standing = standingAt(before, limit.counter, limit.start);
-      if (!hasRoom(limit, standing, price)) return { breach: breachOf(limit, standing), books, takings };
-      if (taken.has(limit.counter)) continue;
-      taken.add(limit.counter);
-      const inMoney = limit.unit === 'micros';
-      book = addedTo(book, limit.counter, limit.start, inMoney ? { spent: 0, held: price } : { spent: 1, held: 0 });
-      if (inMoney) takings.push({ keyId: key.id, counter: limit.counter, start: limit.start });
-    }
-    books.set(key.id, book);
-  }
-  return { books, takings };
-}
-
-function breachOf({ reason, limitName, unit, limit, end }: Limit, { spent, held }: { spent: number; held: number }): LimitBreach {
-  return { reason, limitName, unit, limit, spent, held, ...(end !== undefined && { resetAt: end }) };
-}
-
-/** The account with the price held, where one pays. Test keys spend test money: no balance is touched. */
-function payingAccount(tables: Tables, { price }: AdmitRequest, key: KeyRecord): { breach?: LimitBreach; holding?: Account } {
-  if (price === 0 || key.accountId === undefined || key.environment !== 'live') return {};
-  const account = tables.accounts.get(key.accountId);
-  const { balance, held } = account ?? { balance: 0, held: 0 };
-  if (account && balance - held >= price) return { holding: { ...account, held: held + price } };
-  const limitName = `account:${key.accountId} balance`;
-  return { breach: { reason: 'BALANCE_EXHAUSTED', limitName, unit: 'micros', limit: balance, spent: 0, held } };
 }
 
 /** Records a refusal and remembers the answer for resends. */

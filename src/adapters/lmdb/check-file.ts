@@ -76,7 +76,9 @@ function metaAt(file: number, offset: number): Meta | { problem: string } {
   const page = Buffer.alloc(168);
   const name = offset === 0 ? 'its first page' : 'its second page';
   if (readSync(file, page, 0, page.length, offset) < page.length) return { problem: `${name} is cut short` };
-  if (page.readUInt16LE(at.pageFlags) !== kind.meta || page.readUInt32LE(at.magic) !== 0xbeefc0de) {
+  // Both meta pages state their own number: one in the other's place would quietly bring back the state before the last commit.
+  const number = offset === 0 ? 0n : 1n;
+  if (page.readBigUInt64LE(0) !== number || page.readUInt16LE(at.pageFlags) !== kind.meta || page.readUInt32LE(at.magic) !== 0xbeefc0de) {
     return { problem: `${name} is not the page of an LMDB database` };
   }
   const pageSize = page.readUInt32LE(at.pageSize);

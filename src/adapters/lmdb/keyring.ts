@@ -1,30 +1,32 @@
 import { type KeyRecord, rootOf } from '../../domain/key.ts';
-import type { RecordFacts } from '../../domain/record.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Actor, KeyFilter, Keyring } from '../../ports/keyring.ts';
-import { type Drafts, draftRecords, writeDrafts } from './append.ts';
+import { draftRecords } from './append.ts';
+import { actorFacts, factsOf, putRecord, readEpoch } from './key-writes.ts';
+import { removeKey } from './remove-key.ts';
+import { replaceKey } from './replace-key.ts';
 import { commit, type Tables } from './tables.ts';
 
 /** The keyring port on LMDB. Reads come from memory-mapped pages, as of this turn of the event loop or newer. */
 export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock }): Keyring {
   return {
-    byDigest: (digest) => byDigest(tables, digest),
+    byDigest: (digest) => byDigest(tables, digest, clock.now()),
     get: (id) => tables.readKey(id),
     list: (options) => list(tables, options),
     epoch: () => readEpoch(tables),
     insert: (record, by) => commit(tables, () => insert(tables, { record, by, now: clock.now() })),
+    replace: (options) => commit(tables, () => replaceKey(tables, { ...options, now: clock.now() })),
+    remove: (id, options) => commit(tables, () => removeKey(tables, id, options)),
     revoke: (id, options) => commit(tables, () => revoke(tables, id, options)),
   };
 }
 
-function byDigest(tables: Tables, digest: string): KeyRecord | undefined {
+/** A secret whose overlap after a rotation has passed is as unknown as one that never was. */
+function byDigest(tables: Tables, digest: string, now: number): KeyRecord | undefined {
   const id = tables.digests.get(digest);
   const record = id === undefined ? undefined : tables.readKey(id);
-  return record?.digests.some((each) => each.digest === digest) ? record : undefined;
-}
-
-function readEpoch(tables: Tables): number {
-  return (tables.meta.get('epoch') as number | undefined) ?? 0;
+  const live = record?.digests.some((each) => each.digest === digest && (each.until === undefined || now < each.until));
+  return live ? record : undefined;
 }
 
 function list(
@@ -59,8 +61,7 @@ function insert(tables: Tables, { record, by, now }: { record: KeyRecord; by: Ac
   const drafts = draftRecords(tables, now, [
     { ...factsOf(record), kind: 'key.minted', ...actorFacts(by), name, keyKind, scopes, upstreams, tools, ...expires },
   ]);
-  putRecord(tables, record, drafts);
-  for (const { digest } of record.digests) tables.digests.put(digest, record.id);
+  putRecord(tables, { record, drafts });
 }
 
 /**
@@ -89,22 +90,6 @@ function revoke(tables: Tables, id: string, { reason, at, by }: { reason: string
   if (!record || record.revokedAt !== undefined) return record;
   const revoked: KeyRecord = { ...record, revokedAt: at, revokedReason: reason, revision: record.revision + 1 };
   const drafts = draftRecords(tables, at, [{ ...factsOf(record), kind: 'key.revoked', ...actorFacts(by), reason }]);
-  putRecord(tables, revoked, drafts);
+  putRecord(tables, { before: record, record: revoked, drafts });
   return revoked;
-}
-
-function putRecord(tables: Tables, record: KeyRecord, drafts: Drafts): void {
-  const epoch = readEpoch(tables) + 1;
-  tables.keys.put(record.id, record);
-  tables.meta.put('epoch', epoch);
-  writeDrafts(tables, drafts);
-}
-
-/** Whom a record is about. Digests, metadata and anything else that might be secret stay out of the journal (I5). */
-function factsOf({ id, parentIds, orgId, agentId, accountId, environment, onBehalfOf }: KeyRecord): Omit<RecordFacts, 'kind'> {
-  return { keyId: id, parentIds, org: orgId, agent: agentId, account: accountId, environment, onBehalfOf };
-}
-
-function actorFacts({ via, keyId }: Actor): { via: string; byKeyId?: string } {
-  return { via, ...(keyId !== undefined && { byKeyId: keyId }) };
 }

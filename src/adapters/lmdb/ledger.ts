@@ -4,7 +4,7 @@ import { standingAt } from '../../domain/counters.ts';
 import { limitsOf } from '../../domain/limits.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Ledger, UsageLine } from '../../ports/ledger.ts';
+import type { Ledger, LimitBreach, UsageLine } from '../../ports/ledger.ts';
 import { createAccount, creditAccount } from './accounts.ts';
 import { admit } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
@@ -12,12 +12,15 @@ import { dueKey } from './reservation.ts';
 import { renew, settle } from './settle.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax, sweepDue } from './sweep.ts';
 import { commit, type Tables } from './tables.ts';
+import { take } from './take.ts';
+import { checkTotals, totalLines } from './totals.ts';
 
 /** The ledger port on LMDB: each act is one commit. `instance` owns the holds that this process life takes. */
 export function createLedger(options: { tables: Tables; clock: Clock; calendar: Calendar; instance: string }): Ledger {
   const { tables, clock, calendar, instance } = options;
   return {
     admit: (request) => commit(tables, () => admit(tables, { calendar, owner: instance }, request)),
+    preview: (request) => preview(tables, calendar, request),
     settle: (request) => commit(tables, () => settle(tables, request)),
     renew: (request) => commit(tables, () => renew(tables, request)),
     record: (facts) => commit(tables, () => recordFacts(tables, clock.now(), facts)),
@@ -28,6 +31,13 @@ export function createLedger(options: { tables: Tables; clock: Clock; calendar: 
     credit: (request) => commit(tables, () => creditAccount(tables, request)),
     usage: (request) => usage(tables, calendar, request),
   };
+}
+
+function preview(tables: Tables, calendar: Calendar, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
+  const { key, ancestors, totals = [] } = request;
+  checkTotals(totals);
+  const result = take(tables, { calendar, call: request, keys: [key, ...ancestors] });
+  return 'breach' in result ? result.breach : undefined;
 }
 
 function recordFacts(tables: Tables, now: number, facts: RecordFacts): void {
@@ -64,10 +74,11 @@ async function sweep(tables: Tables, { now, orphaned }: { now: number; orphaned?
 function usage(tables: Tables, calendar: Calendar, { key, ancestors, now }: Parameters<Ledger['usage']>[0]): UsageLine[] {
   const lines = [key, ...ancestors].flatMap((each) => {
     const book = tables.counters.get(each.id) ?? {};
-    return limitsOf(each, calendar, now).map(({ limitName, unit, limit, counter, start, end }): UsageLine => {
+    const own = limitsOf(each, calendar, now).map(({ limitName, unit, limit, counter, start, end }): UsageLine => {
       const { spent, held } = standingAt(book, counter, start);
       return { limitName, unit, limit, spent, held, ...(end !== undefined && { resetAt: end }) };
     });
+    return [...own, ...totalLines({ book, known: tables.totals.get(each.id) ?? {} }, { calendar, keyId: each.id, now })];
   });
   const account = key.accountId === undefined ? undefined : tables.accounts.get(key.accountId);
   if (!account) return lines;

@@ -1,7 +1,8 @@
 import type { AdmitResult } from '../../ports/ledger.ts';
+import type { TotalTaking } from './totals.ts';
 
-/** What happens to an id when its time has come: a hold expires, an ended reservation or a one-time id is forgotten. */
-export type DueKind = 'hold' | 'ended' | 'once';
+/** What happens to an id when its time has come: a hold expires, an ended reservation or a one-time id or a replay is forgotten. */
+export type DueKind = 'hold' | 'ended' | 'once' | 'replay';
 
 /** A counter that holds a reservation's price, in the window of its admit. */
 export interface Taking {
@@ -21,6 +22,10 @@ export interface Hold {
   /** Micro-units held in every taking, and in the account where there is one. */
   readonly price: number;
   readonly takings: readonly Taking[];
+  /** Shares of running totals. Absent where there are none, as in holds of earlier releases. */
+  readonly totals?: readonly TotalTaking[];
+  /** Whose totals they are, where not the key's own: its topmost ancestor's. */
+  readonly totalsKeyId?: string;
   /** The account that pays: only live keys have one here. */
   readonly accountId?: string;
   /** The intent's place in the journal: the outcome of a captured hold repeats its facts. */

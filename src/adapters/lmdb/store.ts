@@ -2,15 +2,19 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Calendar } from '../../domain/calendar.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { Factors } from '../../ports/factors.ts';
 import type { Journal } from '../../ports/journal.ts';
 import type { Keyring } from '../../ports/keyring.ts';
 import type { Ledger } from '../../ports/ledger.ts';
+import type { Replays } from '../../ports/replays.ts';
 import { checkFile, damaged } from './check-file.ts';
+import { createFactors } from './factors.ts';
 import { claimGateway, releaseGateway } from './gateway-lock.ts';
 import { createJournal, type Signer } from './journal.ts';
 import { createKeyring } from './keyring.ts';
 import { createLedger } from './ledger.ts';
 import { manifestFile } from './manifest.ts';
+import { createReplays } from './replays.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax } from './sweep.ts';
 import { commit, dataFile, openTables, type Tables } from './tables.ts';
 
@@ -19,6 +23,8 @@ export interface Store {
   readonly keyring: Keyring;
   readonly ledger: Ledger;
   readonly journal: Journal;
+  readonly factors: Factors;
+  readonly replays: Replays;
   /** Makes this process life the one gateway of the store. @throws Error where another live gateway holds it */
   claimGateway(): void;
   /** The first call keeps the value under the name; a later one with another value throws: it is not the store of this configuration. */
@@ -61,6 +67,8 @@ export function openStore(options: {
     keyring: createKeyring({ tables, clock }),
     ledger: createLedger({ tables, clock, calendar, instance }),
     journal: createJournal({ tables, folder, signer }),
+    factors: createFactors({ tables, clock }),
+    replays: createReplays(tables),
     claimGateway: claim,
     fingerprint: (name, value) => keepFingerprint(tables, name, value),
     close: async () => {

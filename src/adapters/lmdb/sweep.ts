@@ -5,14 +5,14 @@ import type { Account } from '../../ports/ledger.ts';
 import { type Drafts, draftRecords, writeDrafts } from './append.ts';
 import { putEnded, removeHold } from './holds.ts';
 import { capturedMsKept, type DueKind, dueKey, type Hold } from './reservation.ts';
-import { accountAfter, addToTakings } from './settle.ts';
+import { accountAfter, addToTakings, addToTotals } from './settle.ts';
 import type { Tables } from './tables.ts';
 
 /** Entries one commit deals with: longer commits would keep calls waiting for the write lock. */
 export const sweepBatchMax = 200;
 
 /**
- * One batch of what is due at `now`, to be run inside one commit: captures expired holds, forgets ended reservations and one-time ids.
+ * One batch of what is due at `now`, to be run inside one commit: captures expired holds, forgets ended reservations, one-time ids and replays.
  * Answers how many holds it captured and whether more is due.
  */
 export function sweepDue(tables: Tables, now: number): { captured: number; more: boolean } {
@@ -22,6 +22,7 @@ export function sweepDue(tables: Tables, now: number): { captured: number; more:
   for (const [at, kind, id] of due) if (kind !== 'hold') tables.due.remove(dueKey(at, kind, id));
   for (const id of of('ended')) tables.ended.remove(id);
   for (const id of of('once')) tables.once.remove(id);
+  for (const id of of('replay')) tables.replays.remove(id);
   capture.write();
   return { captured: capture.count, more: due.length === sweepBatchMax };
 }
@@ -48,6 +49,7 @@ function prepareCapture(tables: Tables, ids: readonly string[], now: number): { 
   for (const hold of holds) {
     const change = { spent: hold.price, held: -hold.price };
     addToTakings(tables, books, hold, change);
+    addToTotals(tables, books, hold, (amount) => ({ spent: amount, held: -amount }));
     accountAfter(tables, accounts, hold, change);
   }
   const drafts: Drafts | undefined =
@@ -84,6 +86,7 @@ const repeatedFacts: ReadonlySet<string> = new Set([
   'parentIds',
   'org',
   'agent',
+  'bot',
   'account',
   'environment',
   'onBehalfOf',

@@ -3,9 +3,12 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import type { CounterBook } from '../../domain/counters.ts';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { Checkpoint } from '../../domain/record.ts';
+import type { Factor } from '../../ports/factors.ts';
 import type { Account } from '../../ports/ledger.ts';
+import type { Attempt } from './attempt.ts';
 import { createReadKey, type ReadKey } from './key-records.ts';
 import type { DueKind, Ended, Hold } from './reservation.ts';
+import type { KnownTotals } from './totals.ts';
 
 /** Every named database of the one environment. They share transactions. */
 export interface Tables {
@@ -18,6 +21,12 @@ export interface Tables {
   readonly digests: Database<string, string>;
   /** Key id to its counters. */
   readonly counters: Database<CounterBook, string>;
+  /** Key id to what is known of its running totals, beside their counters. */
+  readonly totals: Database<KnownTotals, string>;
+  /** Key id to its second factor. */
+  readonly factors: Database<Factor, string>;
+  /** SHA-256 of an idempotency id to the attempt under it. */
+  readonly replays: Database<Attempt, string>;
   readonly holds: Database<Hold, string>;
   readonly ended: Database<Ended, string>;
   readonly due: Database<true, [at: number, kind: DueKind, id: string]>;
@@ -55,6 +64,9 @@ export function openTables(folder: string): Tables {
     readKey: createReadKey(keys),
     digests: json('digests'),
     counters: json('counters'),
+    totals: json('totals'),
+    factors: json('factors'),
+    replays: json('replays'),
     holds: json('holds'),
     ended: json('ended'),
     due: json('due'),

@@ -3,7 +3,6 @@ import { notInThisBuild } from './failure.ts';
 import type { Registrar } from './shell.ts';
 
 const absentCommands = [
-  ['explain', 'why a call would be allowed or refused'],
   ['review', 'a checklist of keys to look at'],
   ['import', 'take over another configuration'],
   ['wrap', "point a client's configuration at keygate"],
@@ -14,11 +13,7 @@ export function addAbsent(program: Command, registrar: Registrar): void {
   for (const [name, description] of absentCommands) addAbsentCommand(program, registrar, { name, title: name, description });
 }
 
-export function addAbsentCommand(
-  parent: Command,
-  registrar: Registrar,
-  options: { name: string; title: string; description: string },
-): void {
+function addAbsentCommand(parent: Command, registrar: Registrar, options: { name: string; title: string; description: string }): void {
   parent
     .command(options.name, { hidden: true })
     .description(`${options.description} (not in this build)`)

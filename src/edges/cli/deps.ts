@@ -1,6 +1,9 @@
 import type { Authority } from '../../authority/authority.ts';
+import type { StepUp } from '../../authority/step-up.ts';
 import type { Loaded } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
+import type { DryRuns } from '../dry-runs.ts';
+import type { RuleBench } from './rule-bench.ts';
 
 /** What the command line works with; compose supplies it, tests replace it. */
 export interface CliDeps {
@@ -10,7 +13,11 @@ export interface CliDeps {
    * Reads the configuration and opens its store.
    * @throws CommandFailure where the configuration has problems or the store cannot be opened
    */
-  openAuthority(options: { configFile: string }): Promise<{ authority: Authority; config: Config; close(): Promise<void> }>;
+  openAuthority(options: { configFile: string }): Promise<{ authority: Authority; stepUp: StepUp; config: Config; close(): Promise<void> }>;
+  /** Reads the configuration and opens its store, to answer questions about calls without making them. @throws CommandFailure as openAuthority does */
+  openDryRuns(options: { configFile: string }): Promise<{ dryRuns: DryRuns; close(): Promise<void> }>;
+  /** The rules of the configuration, without its store. @throws CommandFailure where the configuration has problems */
+  openRules(options: { configFile: string }): Promise<RuleBench>;
   /** Serves until told to stop; resolves to the exit code. @throws CommandFailure as openAuthority does */
   serve(options: { configFile: string }): Promise<number>;
   /** Serves a demonstration with upstreams of its own; resolves to the exit code. */

@@ -2,7 +2,7 @@ import type { KeyView } from '../../authority/view.ts';
 import { pairs, plain } from './print.ts';
 
 /** A key for people: what it has, without what it has not. */
-export function keyText(key: KeyView): string {
+export function keyText(key: KeyView, childIds: readonly string[] = []): string {
   return pairs([
     ['id', key.id],
     ['name', key.name],
@@ -16,6 +16,7 @@ export function keyText(key: KeyView): string {
     ['account', key.accountId],
     ['on behalf of', key.onBehalfOf],
     ['parents', key.parentIds.join(' ')],
+    ['children', key.children ? childIds.join(' ') : 'not allowed'],
     ['scopes', key.scopes.join(' ')],
     ['budgets', key.budgets.map((budget) => `${budget.amount}/${budget.per}${zoneText(budget.zone)}`).join(', ')],
     ['caps', key.caps.map((cap) => `${cap.calls}/${cap.per}${zoneText(cap.zone)}${cap.tool === null ? '' : `:${cap.tool}`}`).join(', ')],
@@ -34,6 +35,7 @@ export function keyText(key: KeyView): string {
     ],
     ['created', key.createdAt],
     ['expires', key.expiresAt ?? 'never'],
+    ['old secret', key.previousUntil === null ? null : `works until ${key.previousUntil}`],
   ]);
 }
 

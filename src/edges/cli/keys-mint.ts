@@ -1,10 +1,8 @@
 import { type Command, Option } from 'commander';
 import { mint, mintAnswer } from '../../authority/mint.ts';
-import { notInThisBuild } from './failure.ts';
 import { newKeyText } from './key-text.ts';
 import { budgets, caps, lifetime, metadata, permissions, rate, wholeNumber } from './parse-options.ts';
-import { plain } from './print.ts';
-import { type Registrar, withAuthority } from './shell.ts';
+import { type Registrar, tellWarnings, withAuthority } from './shell.ts';
 
 interface MintOptions {
   readonly name: string;
@@ -29,6 +27,7 @@ interface MintOptions {
   readonly metadata?: Record<string, string>;
   readonly onBehalfOf?: string;
   readonly parent?: string;
+  readonly children: boolean;
 }
 
 export function addKeysMint(keys: Command, registrar: Registrar): void {
@@ -58,13 +57,13 @@ export function addKeysMint(keys: Command, registrar: Registrar): void {
     .option('--purpose <text>', 'why it exists')
     .option('--metadata <name=value>', 'your own note', metadata)
     .option('--on-behalf-of <text>', 'on whose behalf the key acts, for the journal')
-    .option('--parent <id>', 'the key to narrow (not in this build)')
+    .option('--parent <id>', 'the key it descends from: it is within it, and has from it what is left out here')
+    .option('--no-children', 'it may not mint narrower keys')
     .action(
       registrar.run(async (shell, options: MintOptions) => {
-        if (options.parent !== undefined) throw notInThisBuild('--parent (child keys)');
         const minted = await withAuthority(shell, async (authority) => await mint(authority, requestOf(options), { via: 'cli' }));
         await shell.print(mintAnswer(minted), newKeyText(minted.key, minted.record));
-        if (!shell.json) for (const warning of minted.warnings) shell.deps.err(`warning: ${plain(warning)}\n`);
+        tellWarnings(shell, minted.warnings);
         return 0;
       }),
     );
@@ -94,6 +93,8 @@ function requestOf(options: MintOptions): Record<string, unknown> {
     purpose: options.purpose,
     metadata: options.metadata,
     onBehalfOf: options.onBehalfOf,
+    parentId: options.parent,
+    children: options.children ? undefined : false,
   };
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }

@@ -1,14 +1,18 @@
 import { type Command, Option } from 'commander';
-import { findKey, listKeys, pageRowsMax } from '../../authority/list.ts';
-import { revoke } from '../../authority/revoke.ts';
-import { type KeyView, viewKey } from '../../authority/view.ts';
+import { listKeys, pageRowsMax } from '../../authority/list.ts';
+import { showKey } from '../../authority/show.ts';
+import type { KeyView } from '../../authority/view.ts';
 import type { KeyFilter } from '../../ports/keyring.ts';
-import { addAbsentCommand } from './absent.ts';
+import { keyArgument } from './key-argument.ts';
 import { keyText } from './key-text.ts';
 import { addKeysMint } from './keys-mint.ts';
+import { addKeysRevoke } from './keys-revoke.ts';
+import { addKeysRotate } from './keys-rotate.ts';
+import { addKeysSet } from './keys-set.ts';
 import { wholeNumber } from './parse-options.ts';
 import { table } from './print.ts';
 import { type Registrar, withAuthority } from './shell.ts';
+import { addStepUp } from './step-up.ts';
 
 /** Options of every list of keys, as commander gives them. */
 export interface ListOptions {
@@ -22,46 +26,24 @@ export interface ListOptions {
 }
 
 export function addKeys(program: Command, registrar: Registrar): void {
-  const keys = program.command('keys').description('mint, list, show and revoke keys');
+  const keys = program.command('keys').description('the life of a key, from mint to delete');
   addKeysMint(keys, registrar);
   addKeysList(keys, registrar);
+  addStepUp(keys, registrar);
   keys
     .command('show')
     .description('show one key')
-    .argument('<id>', 'the eight characters after kg_live_ or kg_test_')
+    .argument(...keyArgument)
     .action(
       registrar.run(async (shell, id: string) => {
-        const view = await withAuthority(shell, async (authority) => viewKey(findKey(authority, id), authority.clock.now()));
-        await shell.print(view, keyText(view));
+        const shown = await withAuthority(shell, async (authority) => showKey(authority, id));
+        await shell.print(shown, keyText(shown, shown.childIds));
         return 0;
       }),
     );
-  keys
-    .command('revoke')
-    .description('revoke a key for good')
-    .argument('<id>', 'the eight characters after kg_live_ or kg_test_')
-    .option('--reason <text>', 'why, for the journal')
-    .action(
-      registrar.run(async (shell, id: string, options: { reason?: string }) => {
-        const revoked = await withAuthority(
-          shell,
-          async (authority) => await revoke(authority, findKey(authority, id).id, { reason: options.reason, by: { via: 'cli' } }),
-        );
-        const { record, already, elapsedMs } = revoked;
-        await shell.print(
-          { ...record, already, elapsedMs },
-          already ? `${record.id} was revoked before, at ${record.revokedAt}\n` : `${record.id} is revoked (${elapsedMs} ms)\n`,
-        );
-        return 0;
-      }),
-    );
-  for (const [name, description] of [
-    ['rotate', 'give a key a new secret'],
-    ['reissue', 'revoke a key and mint its like with a shorter life'],
-    ['delete', 'delete a key for good'],
-  ] as const) {
-    addAbsentCommand(keys, registrar, { name, title: `keys ${name}`, description });
-  }
+  addKeysSet(keys, registrar);
+  addKeysRotate(keys, registrar);
+  addKeysRevoke(keys, registrar);
 }
 
 /** Adds the filters and the page that lists of keys share. */

@@ -4,13 +4,16 @@ import { addAccounts } from './accounts.ts';
 import { addCheck } from './check.ts';
 import { addConnect } from './connect.ts';
 import type { CliDeps } from './deps.ts';
+import { addExplain } from './explain.ts';
 import { tellFailure } from './failure.ts';
 import { addInit } from './init.ts';
 import { addJournal } from './journal.ts';
 import { addKeys } from './keys.ts';
+import { addRules } from './rules.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
 import { createRegistrar } from './shell.ts';
+import { addSigningCommands } from './signing.ts';
 import { addUsage } from './usage.ts';
 
 /** How a program reports beyond what its commands print. */
@@ -71,6 +74,9 @@ export function buildProgram(deps: CliDeps, options: ProgramOptions = {}): Comma
   addAccounts(program, registrar);
   addUsage(program, registrar);
   addJournal(program, registrar);
+  addExplain(program, registrar);
+  addRules(program, registrar);
+  addSigningCommands(program, registrar);
   addSchema(program, registrar);
   addConnect(program, registrar);
   addAbsent(program, registrar);

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Authority } from '../../authority/authority.ts';
+import type { StepUp } from '../../authority/step-up.ts';
 import type { Config } from '../../config/schema.ts';
 import type { CliDeps } from './deps.ts';
 import { notInThisBuild } from './failure.ts';
-import { jsonText } from './print.ts';
+import { jsonText, plain } from './print.ts';
 
 /** One run of one command: what it may use, and the options that every command has. */
 export interface Shell {
@@ -38,14 +39,19 @@ export function createRegistrar(deps: CliDeps, ended: (code: number) => void): R
 /** Opens the authority, works with it and closes it, whatever happens. */
 export async function withAuthority<Result>(
   shell: Shell,
-  work: (authority: Authority, config: Config) => Promise<Result>,
+  work: (authority: Authority, config: Config, more: { readonly stepUp: StepUp }) => Promise<Result>,
 ): Promise<Result> {
-  const { authority, config, close } = await shell.deps.openAuthority({ configFile: shell.configFile });
+  const { authority, config, stepUp, close } = await shell.deps.openAuthority({ configFile: shell.configFile });
   try {
-    return await work(authority, config);
+    return await work(authority, config, { stepUp });
   } finally {
     await close();
   }
+}
+
+/** Warnings go beside the answer; in a JSON document they are part of it. */
+export function tellWarnings({ json, deps }: Shell, warnings: readonly string[]): void {
+  if (!json) for (const warning of warnings) deps.err(`warning: ${plain(warning)}\n`);
 }
 
 /** Relative paths are relative to the folder the command was started in. */

@@ -18,8 +18,8 @@ export async function openSubject(): Promise<Subject> {
     await store.close();
     rmSync(folder, { recursive: true });
   };
-  const { keyring, ledger, journal } = store;
-  return { keyring, ledger, journal, clock, publicKeys: signer.publicKeys, close };
+  const { keyring, ledger, journal, factors, replays } = store;
+  return { keyring, ledger, journal, factors, replays, clock, publicKeys: signer.publicKeys, close };
 }
 
 /** Opens the store of a folder, as one process life of a gateway or of the command line. */

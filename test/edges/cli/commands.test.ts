@@ -43,7 +43,7 @@ describe('keys mint', () => {
   });
 
   it('shows the key once, says so, and warns on standard error', async () => {
-    const ran = await runCommand('keys mint --name x --scope read:*'.split(' '), overAuthority(createMemoryAuthority()));
+    const ran = await runCommand('keys mint --name reader --scope read:*'.split(' '), overAuthority(createMemoryAuthority()));
     expect(ran.code).toBe(0);
     expect(ran.out.match(/kg_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}/g)).toHaveLength(1);
     expect(ran.out).toContain('it is not shown again');
@@ -141,6 +141,122 @@ describe('keys list, show and revoke', () => {
   });
 });
 
+describe('keys set, rotate, reissue, delete and leak', () => {
+  const minted = async () => {
+    const authority = createMemoryAuthority();
+    const over = overAuthority(authority);
+    const line = 'keys mint --name reader --scope read:wiki trade:desk --agent devops --org acme --max-uses 5 --json';
+    const { id, key } = (await runCommand(line.split(' '), over)).document<{ id: string; key: string }>();
+    const keys = async (rest: string, input?: string) =>
+      await runCommand(['keys', ...rest.split(' ')], { ...over, ...(input === undefined ? {} : { input: lines(input) }) });
+    return { authority, id, key, keys };
+  };
+  async function* lines(text: string): AsyncGenerator<string> {
+    yield text;
+  }
+
+  it('set changes what is named', async () => {
+    const { id, keys } = await minted();
+    const options =
+      '--name searcher --scope read:wiki --upstream wiki --tool get_* --address 10.0.0.0/8 --budget 1.00/day --cap 5/hour --rate 2/s ' +
+      '--expires 5d --children no --owner Ada --purpose run --metadata team=a --on-behalf-of ada --clear max-uses --json';
+    expect((await keys(`set ${id} ${options}`)).document()).toMatchObject({
+      ...{ id, name: 'searcher', scopes: ['read:wiki'], upstreams: ['wiki'], tools: ['get_*'], addresses: ['10.0.0.0/8'] },
+      budgets: [{ amount: '1', per: 'day' }],
+      caps: [{ calls: 5, per: 'hour' }],
+      rate: { calls: 2, perSeconds: 1 },
+      ...{
+        expiresAt: '2026-11-25T12:00:00.000Z',
+        children: false,
+        owner: 'Ada',
+        purpose: 'run',
+        metadata: { team: 'a' },
+        onBehalfOf: 'ada',
+      },
+      ...{ maxUses: null, warnings: [], guards: [] },
+    });
+    const cleared = await keys(`set ${id} --clear budgets caps rate owner on-behalf-of --children yes`);
+    expect(cleared).toMatchObject({ code: 0, err: '' });
+    expect(cleared.out).not.toMatch(/^(budgets|caps|rate|owner|on behalf of|children)/m);
+    expect((await keys(`set ${id} --scope read:*`)).err).toContain('warning: The scope read:* holds a wildcard');
+    for (const usage of [`set ${id}`, `set ${id} --clear nonsense`, `set ${id} --owner Eve --clear owner`, 'set']) {
+      expect(await keys(usage)).toMatchObject({ code: 2, out: '' });
+    }
+    expect((await keys(`set ${id} --upstream nowhere`)).err).toContain('upstreams[0]: there is no upstream "nowhere"');
+  });
+
+  it('rotate shows the new secret once and says what becomes of the old one', async () => {
+    const { id, key, keys } = await minted();
+    const rotated = (await keys(`rotate ${id} --overlap 15m --json`)).document<{ id: string; key: string }>();
+    expect(rotated).toMatchObject({ id, previousUntil: '2026-11-20T12:15:00.000Z', revision: 2 });
+    expect(rotated.key).not.toBe(key);
+    expect((await keys(`show ${id}`)).out).toMatch(/^old secret +works until 2026-11-20T12:15/m);
+    const again = await keys(`rotate ${id}`);
+    expect(again.out.match(/kg_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}/g)).toHaveLength(1);
+    expect(again.out).toMatch(/it is not shown again[\s\S]*The old secret works no more\.\n$/);
+    expect((await keys(`rotate ${id} --overlap 25h`)).err).toContain('overlap: must be now, or at most 24h');
+  });
+
+  it('reissue replaces a key', async () => {
+    const { id, keys } = await minted();
+    const done = (await keys(`reissue ${id} --expires 12h --scope read:wiki --reason smaller --json`)).document<{ id: string }>();
+    expect(done).toMatchObject({
+      replaced: id,
+      scopes: ['read:wiki'],
+      agentId: 'devops',
+      expiresAt: '2026-11-21T00:00:00.000Z',
+      guards: [],
+    });
+    expect((await keys(`show ${id} --json`)).document()).toMatchObject({
+      status: 'revoked',
+      revokedReason: `smaller; replaced by ${done.id}`,
+    });
+    expect((await keys(`reissue ${done.id}`)).out).toMatch(new RegExp(`${done.id} is revoked\\.\n$`));
+    expect(JSON.parse((await keys(`reissue ${id} --json`)).err)).toMatchObject({ error: { code: 'CONFLICT' } });
+  });
+
+  it('delete is for good', async () => {
+    const { id, keys } = await minted();
+    expect((await keys(`delete ${id} --reason done --json`)).document()).toMatchObject({ id, deleted: true });
+    expect(JSON.parse((await keys(`delete ${id} --json`)).err)).toMatchObject({ error: { code: 'NOT_FOUND' } });
+  });
+
+  it('leak takes an id, or the key itself from standard input and never as an argument', async () => {
+    const one = await minted();
+    const byText = await one.keys('leak --json', `${one.key}\n`);
+    expect(byText).toMatchObject({ code: 0, err: '' });
+    expect(byText.document()).toEqual({ received: true });
+    expect((await one.keys(`show ${one.id} --json`)).document()).toMatchObject({ revokedReason: 'leaked' });
+    expect((await one.keys('leak', 'junk')).code).toBe(0);
+    const two = await minted();
+    expect((await two.keys(`leak ${two.id}`)).code).toBe(0);
+    expect((await two.keys(`show ${two.id} --json`)).document()).toMatchObject({ status: 'revoked' });
+    const mistaken = await two.keys(`leak ${two.key}`);
+    expect(mistaken.code).toBe(1);
+    expect(mistaken.err).not.toContain(two.key.slice(-49));
+  });
+
+  it('revoke ends many at once, and never all by mistake', async () => {
+    const { id, keys } = await minted();
+    await keys('mint --name other --scope read --agent payroll --org acme');
+    expect((await keys('revoke --agent devops --org acme --reason gone --json')).document()).toMatchObject({ revoked: [id], already: 0 });
+    expect((await keys('revoke --org acme')).out).toMatch(/^\w{8} is revoked\n1 revoked, 1 before \(\d+(\.\d+)? ms\)\n$/);
+    for (const usage of ['revoke', `revoke ${id} --org acme`, 'revoke --reason why']) expect((await keys(usage)).code).toBe(2);
+  });
+
+  it('mint --parent narrows, and show tells parents and children', async () => {
+    const { id, keys } = await minted();
+    const child = (await keys(`mint --name narrower --parent ${id} --scope read:wiki --no-children --json`)).document<{ id: string }>();
+    expect(child).toMatchObject({ parentIds: [id], agentId: 'devops', orgId: 'acme', children: false });
+    expect((await keys(`show ${id} --json`)).document()).toMatchObject({ childIds: [child.id] });
+    expect((await keys(`show ${id}`)).out).toMatch(new RegExp(`^children +${child.id}$`, 'm'));
+    expect((await keys(`show ${child.id}`)).out).toMatch(new RegExp(`^parents +${id}\nchildren +not allowed$`, 'm'));
+    const wider = await keys(`mint --name wider --parent ${id} --scope manage --json`);
+    expect(JSON.parse(wider.err)).toMatchObject({ error: { problems: [{ path: 'scopes[0]' }] } });
+    expect((await keys(`revoke --parent ${id} --json`)).document()).toMatchObject({ revoked: [child.id] });
+  });
+});
+
 describe('accounts and usage', () => {
   it('credit once per reference', async () => {
     const over = overAuthority(createMemoryAuthority());
@@ -217,9 +333,13 @@ describe('the program', () => {
     ).toEqual(
       [
         ...['init', 'serve', 'demo', 'check', 'usage', 'schema', 'connect', 'explain', 'review', 'import', 'wrap'],
-        ...['mint', 'list', 'show', 'revoke', 'rotate', 'reissue', 'delete'].map((name) => `keys ${name}`),
+        ...['mint', 'list', 'show', 'set', 'revoke', 'rotate', 'reissue', 'delete', 'leak', 'enrol', 'step-up'].map(
+          (name) => `keys ${name}`,
+        ),
         ...['create', 'credit', 'show'].map((name) => `accounts ${name}`),
         ...['tail', 'export', 'verify'].map((name) => `journal ${name}`),
+        'rules test',
+        ...['list', 'add', 'promote', 'remove'].map((name) => `signing ${name}`),
       ].sort(),
     );
   });
@@ -244,24 +364,16 @@ describe('the program', () => {
     ]);
   });
 
-  it.each([
-    'keys rotate AbCd1234 --overlap 15m',
-    'keys reissue AbCd1234',
-    'keys delete AbCd1234',
-    'explain --tool x',
-    'review',
-    'import file.json',
-    'wrap file.json',
-    'serve --workers 2',
-    'keys mint --name x --parent AbCd1234',
-    'keys list --admin-url http://127.0.0.1:8081',
-  ])('says what is not in this build: %s', async (line) => {
-    const ran = await runCommand(line.split(' '), overAuthority(createMemoryAuthority()));
-    expect(ran).toMatchObject({ code: 2, out: '' });
-    expect(ran.err).toMatch(/^keygate: .* not in this build\n$/);
-    const json = await runCommand([...line.split(' '), '--json']);
-    expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'NOT_IN_THIS_BUILD' } });
-  });
+  it.each(['review', 'import file.json', 'wrap file.json', 'serve --workers 2', 'keys list --admin-url http://127.0.0.1:8081'])(
+    'says what is not in this build: %s',
+    async (line) => {
+      const ran = await runCommand(line.split(' '), overAuthority(createMemoryAuthority()));
+      expect(ran).toMatchObject({ code: 2, out: '' });
+      expect(ran.err).toMatch(/^keygate: .* not in this build\n$/);
+      const json = await runCommand([...line.split(' '), '--json']);
+      expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'NOT_IN_THIS_BUILD' } });
+    },
+  );
 
   it.each(['nonsense', 'keys nonsense', 'keys show', 'keys list --nonsense', 'usage --limit 0', 'journal tail -n x'])(
     'is told apart from bad usage: %s',

@@ -21,6 +21,8 @@ export async function runCommand(argv: readonly string[], overrides: Partial<Cli
     {
       readConfig: absent,
       openAuthority: absent,
+      openDryRuns: absent,
+      openRules: absent,
       serve: absent,
       demo: absent,
       out: (text) => {
@@ -42,7 +44,7 @@ export async function runCommand(argv: readonly string[], overrides: Partial<Cli
 
 /** Supplies an authority in place of a store. */
 export function overAuthority(authority: Authority): Pick<CliDeps, 'openAuthority'> {
-  return { openAuthority: async () => ({ authority, config: {} as never, close: async () => undefined }) };
+  return { openAuthority: async () => ({ authority, stepUp: {} as never, config: {} as never, close: async () => undefined }) };
 }
 
 async function* noInput(): AsyncGenerator<string> {}

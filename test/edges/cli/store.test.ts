@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSigning } from '../../../src/authority/signing.ts';
-import { openAuthority, readConfig } from '../../../src/compose.ts';
+import { openAuthority, readConfig } from '../../../src/compose-store.ts';
 import { type Ran, runCommand } from './run-command.ts';
 
 const configuration = `

@@ -1,0 +1,105 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { createConditions } from './adapters/condition.ts';
+import { openStore, type Store } from './adapters/lmdb/store.ts';
+import { createLog } from './adapters/log.ts';
+import { createAwsSecrets } from './adapters/secrets/aws.ts';
+import { createVaultSecrets } from './adapters/secrets/vault.ts';
+import type { Authority } from './authority/authority.ts';
+import { readSigning, type Signing } from './authority/signing.ts';
+import { createStepUp, type StepUp } from './authority/step-up.ts';
+import { type Loaded, loadConfig } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import { createCalendar } from './domain/calendar.ts';
+import { pepperId } from './domain/credential.ts';
+import { scopeProblem } from './domain/scope.ts';
+import { createSeal, type Seal } from './domain/seal.ts';
+import { configFailure } from './edges/cli/failure.ts';
+import type { Log } from './ports/observe.ts';
+import type { Throttle } from './ports/throttle.ts';
+import { systemClock } from './system-clock.ts';
+
+/** Where a process stands: what every part of it is relative to. */
+export interface Surroundings {
+  readonly configFile: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}
+
+/** The operational log, on standard error. @param level pino's: trace, debug, info, warn, error, fatal, silent */
+export function openLog(level: string): Log {
+  return createLog({ level });
+}
+
+export function readConfig({ configFile, env, cwd }: Surroundings): Promise<Loaded> {
+  const conditions = createConditions();
+  const secretSources = { aws: createAwsSecrets(), vault: createVaultSecrets({ env, cwd }) };
+  return loadConfig({ file: configFile, env, cwd, checkCondition: conditions.problem, checkScope: scopeProblem, secretSources });
+}
+
+/** @throws CommandFailure naming every problem of the configuration */
+export async function requireConfig(surroundings: Surroundings): Promise<Extract<Loaded, { ok: true }>> {
+  const loaded = await readConfig(surroundings);
+  if (loaded.ok) return loaded;
+  throw configFailure(resolve(surroundings.cwd, surroundings.configFile), loaded.problems, surroundings.cwd);
+}
+
+/** The store of a configuration, and the management acts on it: what the command line works with, beside a running gateway. */
+export async function openAuthority(
+  surroundings: Surroundings,
+): Promise<{ authority: Authority; stepUp: StepUp; config: Config; close(): Promise<void> }> {
+  const { config } = await requireConfig(surroundings);
+  const { store } = openConfigured(config, { serving: false });
+  return { authority: authorityOf(config, store), stepUp: stepUpOf(config, store), config, close: () => store.close() };
+}
+
+export function authorityOf(config: Config, store: Store): Authority {
+  const { keyring, ledger, journal } = store;
+  const { keys, scopes } = config;
+  const upstreams = Object.values(config.upstreams).map(({ name, environment, tools, resources, prompts, methods }) => ({
+    name,
+    environment,
+    pricedScopes: [tools === 'annotations' ? [] : tools, resources, prompts, methods]
+      .flat()
+      .flatMap((rule) => (rule.price > 0 ? [rule.scopes] : [])),
+  }));
+  return { clock: systemClock, random: randomBytes, keyring, ledger, journal, keys, scopes, upstreams };
+}
+
+/** The second factors of a store's keys. */
+export function stepUpOf({ keys, stepUp }: Config, { factors }: Store, more: { throttle?: Throttle; seal?: Seal } = {}): StepUp {
+  const seal = more.seal ?? createSeal({ secrets: keys.seal, random: randomBytes });
+  return createStepUp({ factors, random: randomBytes, clock: systemClock, ...stepUp, ...more, seal });
+}
+
+/** @param options.signing the keys that sign now, where they may change while the store is open */
+export function openConfigured(config: Config, options: { serving: boolean; signing?: () => Signing }) {
+  const first = readSigning(config.keys.signing);
+  const { serving, signing = () => first } = options;
+  const store = openStore({
+    folder: config.store.folder,
+    clock: systemClock,
+    calendar: createCalendar(),
+    signer: {
+      get kid() {
+        return signing().ed25519.kid;
+      },
+      sign: (text) => signing().ed25519.sign(text),
+    },
+    instance: randomUUID(),
+    serving,
+  });
+  try {
+    requirePepper(store, config);
+  } catch (error) {
+    void store.close();
+    throw error;
+  }
+  return { store, signing: first };
+}
+
+/** The oldest pepper is the one the store began with: without it every key would be unknown. @throws Error where it is another */
+export function requirePepper(store: Store, { keys }: Config): void {
+  const [oldest = ''] = keys.peppers.slice(-1);
+  store.fingerprint('pepper', pepperId(oldest));
+}

@@ -1,0 +1,78 @@
+import { z } from '@hono/zod-openapi';
+import type { UpstreamConfig } from '../../config/schema.ts';
+import type { RuleConfig } from '../../config/schema-upstream.ts';
+import { formatMicros } from '../../domain/money.ts';
+import type { Subject } from '../../domain/policy.ts';
+import { type Operation, operation } from './operation.ts';
+import { pageOf } from './schemas.ts';
+
+const ruleSchema = z
+  .object({
+    id: z.string().openapi({ example: 'wiki.tools[0]' }),
+    subject: z.enum(['tools', 'resources', 'prompts', 'methods']),
+    match: z.array(z.string()),
+    scopes: z.array(z.string()),
+    price: z.string(),
+    when: z.string().optional(),
+    stepUp: z.boolean(),
+    limits: z.array(z.unknown()),
+  })
+  .openapi('Rule');
+
+const upstreamSchema = z
+  .object({
+    name: z.string(),
+    environment: z.enum(['live', 'test']),
+    path: z.string(),
+    revision: z.string().openapi({ description: 'Changes whenever any rule does.' }),
+    annotated: z.boolean().openapi({ description: 'No tool rules are written: each tool needs the scope that its annotations suggest.' }),
+    rules: z.array(ruleSchema),
+  })
+  .openapi('Upstream');
+
+export const upstreamsOperation: Operation = operation({
+  ...{ verb: 'get', path: '/upstreams', name: 'listUpstreams', tag: 'configuration', listeners: ['admin'] },
+  summary: 'The configured upstreams, and the scopes and price that each of their rules asks for. First match wins.',
+  ...{ permission: 'upstreams.read', refusals: [] },
+  success: { status: 200, schema: pageOf(upstreamSchema), description: 'Every upstream.' },
+  async act({ upstreams, policy }) {
+    const compiled = policy().upstreams;
+    const data = upstreams().map((upstream) => viewUpstream(upstream, compiled.get(upstream.name)?.policy.revision ?? ''));
+    return { status: 200, body: { data, nextCursor: null } };
+  },
+});
+
+/** Neither the address of an upstream nor its credential is shown (I5). */
+function viewUpstream(upstream: UpstreamConfig, revision: string): object {
+  const { name, environment, tools, resources, prompts, methods } = upstream;
+  const annotated = tools === 'annotations';
+  const sections: readonly [Subject, readonly RuleConfig[]][] = [
+    ['tools', annotated ? [] : tools],
+    ['resources', resources],
+    ['prompts', prompts],
+    ['methods', methods],
+  ];
+  const rules = sections.flatMap(([subject, written]) =>
+    written.map((rule, at) => viewRule(rule, { id: `${name}.${subject}[${at}]`, subject })),
+  );
+  return { name, environment, path: `/mcp/${name}`, revision, annotated, rules };
+}
+
+function viewRule({ match, scopes, price, when, stepUp, limits }: RuleConfig, place: { id: string; subject: Subject }): object {
+  return {
+    ...place,
+    match,
+    scopes,
+    price: formatMicros(price),
+    ...(when === undefined ? {} : { when }),
+    stepUp,
+    limits: limits.map(viewLimit),
+  };
+}
+
+/** Amounts of a risk limit are millionths inside and decimal strings outside, as money is. */
+function viewLimit(limit: RuleConfig['limits'][number]): object {
+  if (limit.kind === 'max') return { ...limit, max: formatMicros(limit.max) };
+  if (limit.kind === 'total') return { ...limit, limit: formatMicros(limit.limit) };
+  return limit;
+}

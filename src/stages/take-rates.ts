@@ -1,0 +1,42 @@
+import { Denial } from '../domain/denial.ts';
+import type { Rate } from '../domain/key.ts';
+import type { Take } from '../ports/throttle.ts';
+import type { Ports } from './ports.ts';
+import type { Authenticated } from './reached.ts';
+
+/**
+ * Takes one request from the rate of the key and of each ancestor, since a child shares its ancestors' rates. Whatever the answer becomes, it
+ * says how much of the tightest rate is left.
+ * @param ruleRevision stands beside the limit's name in the refusal, where the request is for an upstream
+ * @throws Denial RATE_LIMITED
+ */
+export async function takeRates(
+  ports: Pick<Ports, 'throttle'>,
+  { caller, reply, ruleRevision }: Pick<Authenticated, 'caller' | 'reply'> & { ruleRevision?: string },
+): Promise<void> {
+  let tightest: (Take & Rate) | undefined;
+  for (const key of [caller.key, ...caller.ancestors]) {
+    if (!key.rate) continue;
+    const taken = await ports.throttle.take({ key: key.id, ...key.rate });
+    if (!tightest || !taken.allowed || taken.remaining < tightest.remaining) tightest = { ...taken, ...key.rate };
+    if (taken.allowed) continue;
+    reply.carry(rateHeaders(tightest));
+    throw new Denial('RATE_LIMITED', {
+      facts: {
+        rule: `key:${key.id} rate`,
+        ruleRevision,
+        limit: `${key.rate.calls}/${key.rate.perSeconds}s`,
+        retryAfterMs: taken.retryAfterMs,
+      },
+    });
+  }
+  if (tightest) reply.carry(rateHeaders(tightest));
+}
+
+/** RateLimit header fields for HTTP (draft-ietf-httpapi-ratelimit-headers): quota and window in the policy, what is left and until when beside it. */
+function rateHeaders({ calls, perSeconds, remaining, resetMs }: Take & Rate): Record<string, string> {
+  return {
+    'ratelimit-policy': `"burst";q=${calls};w=${perSeconds}`,
+    ratelimit: `"burst";r=${Math.max(0, remaining)};t=${Math.ceil(resetMs / 1000)}`,
+  };
+}

@@ -1,0 +1,39 @@
+import type { Composed } from './compose.ts';
+import type { Loaded } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import type { Log } from './ports/observe.ts';
+
+/** Puts a new configuration in force, or says why not. Both are journalled. */
+export async function takeConfig(composed: Composed, { next, config, log }: { next: Loaded; config: Config; log: Log }): Promise<void> {
+  const problems = next.ok ? applied(composed, next.config) : next.problems.map(({ path, line, message }) => ({ path, line, message }));
+  if (!next.ok || problems.length > 0) {
+    composed.metrics.configuration('rejected');
+    log.warn('the changed configuration has problems; the last good one stays in force', { problems });
+    await composed.ledger.record({ kind: 'config.rejected', problems: problems.length });
+    return;
+  }
+  for (const section of ['listen', 'store', 'scopes', 'stepUp'] as const) {
+    if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) warnOfRestart(log, section);
+  }
+  for (const limit of ['headerBytesMax', 'headersTimeoutMs', 'bodyTimeoutMs', 'connectionsMax'] as const) {
+    if (next.config.limits[limit] !== config.limits[limit]) warnOfRestart(log, `limits.${limit}`);
+  }
+  if (next.config.journal.retainMs !== config.journal.retainMs) warnOfRestart(log, 'journal.retain');
+  composed.metrics.configuration('reloaded');
+  log.note('the configuration was reloaded', { upstreams: Object.keys(next.config.upstreams) });
+  await composed.ledger.record({ kind: 'config.reloaded', upstreams: Object.keys(next.config.upstreams) });
+}
+
+/** What only shows once the keys and the store are looked at: nothing was applied then. */
+function applied(composed: Composed, config: Config): { path: string; message: string }[] {
+  try {
+    composed.apply(config);
+    return [];
+  } catch (error) {
+    return [{ path: 'keys', message: error instanceof Error ? error.message : String(error) }];
+  }
+}
+
+function warnOfRestart(log: Log, setting: string): void {
+  log.warn(`a change of ${setting} takes effect only after a restart`, { setting });
+}
