@@ -2,22 +2,12 @@ import { z } from 'zod';
 import type { KeyRecord } from '../domain/key.ts';
 import type { Actor, KeyFilter } from '../ports/keyring.ts';
 import type { Authority } from './authority.ts';
+import { keyFilterMembers } from './key-filter.ts';
 import { confinedFilter, everyKey } from './list.ts';
-import { identifierSchema } from './mint-request.ts';
 import { parseRequest, RequestProblems } from './problems.ts';
 import { readReason, type Spread, spreadSince } from './revoke.ts';
 
-const bulkFilterSchema = z.strictObject({
-  orgId: identifierSchema.optional(),
-  agentId: identifierSchema.optional(),
-  accountId: identifierSchema.optional(),
-  parentId: z
-    .string()
-    .regex(/^[0-9A-Za-z]{8}$/, 'must be the id of a key')
-    .optional(),
-  environment: z.enum(['live', 'test'], 'must be live or test').optional(),
-  kind: z.enum(['agent', 'bot', 'operator'], 'must be agent, bot or operator').optional(),
-});
+const bulkFilterSchema = z.strictObject(keyFilterMembers);
 
 export interface BulkRevoked extends Spread {
   /** Ids of the keys that this act revoked. */

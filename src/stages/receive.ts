@@ -1,22 +1,7 @@
 import { Denial } from '../domain/denial.ts';
 import { scan } from '../domain/scan.ts';
+import { isLoopbackHost, refuseAmbiguousHeaders } from './http-form.ts';
 import type { Arrived, Received, Verb } from './reached.ts';
-
-/** Headers that decide something: two of them could be read two ways (measured: Node keeps the first, others join). */
-const single = new Set([
-  'host',
-  'authorization',
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'transfer-encoding',
-  'origin',
-  'mcp-session-id',
-  'mcp-protocol-version',
-  'mcp-method',
-  'mcp-name',
-  'last-event-id',
-]);
 
 /**
  * Judges the HTTP form and reads the body. The body is scanned here, once, so that every later refusal can name
@@ -24,7 +9,7 @@ const single = new Set([
  */
 export async function receive(arrived: Arrived): Promise<Received> {
   if (arrived.draining) throw new Denial('DRAINING');
-  refuseRepeatedHeaders(arrived);
+  refuseAmbiguousHeaders(arrived);
   refuseForeignOrigin(arrived);
   const verb = readVerb(arrived);
   if (verb === 'POST') return { ...arrived, verb, scanned: await readMessage(arrived) };
@@ -40,36 +25,16 @@ function readVerb({ verb }: Arrived): Verb {
   throw new Denial('METHOD_NOT_ALLOWED', { facts: { allow: ['POST', 'GET', 'DELETE'] } });
 }
 
-function refuseRepeatedHeaders({ rawHeaders, headers, httpVersion }: Arrived): void {
-  const seen = new Set<string>();
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]?.toLowerCase() ?? '';
-    if (!single.has(name)) continue;
-    if (seen.has(name)) throw new Denial('INVALID_MESSAGE', { detail: `The header ${name} stands twice.` });
-    seen.add(name);
-  }
-  // RFC 9112, section 6.1: a transfer coding in HTTP/1.0, or beside a length, has faulty framing.
-  if (headers['transfer-encoding'] !== undefined && (httpVersion !== '1.1' || headers['content-length'] !== undefined)) {
-    throw new Denial('INVALID_MESSAGE', { detail: 'The framing of the body is ambiguous.' });
-  }
-}
-
 /** MCP 2025-11-25, transports, security: Origin is validated against DNS rebinding, and so is Host. */
 function refuseForeignOrigin({ headers, policy }: Arrived): void {
   const host = headers.host?.toLowerCase();
-  if (host === undefined || !(isLoopback(host) || policy.hosts.has(host))) {
+  if (host === undefined || !(isLoopbackHost(host) || policy.hosts.has(host))) {
     throw new Denial('ORIGIN_NOT_ALLOWED', { detail: 'The Host header names neither the public URL nor a loopback name.' });
   }
   const { origin } = headers;
   if (origin !== undefined && !policy.origins.has(origin)) {
     throw new Denial('ORIGIN_NOT_ALLOWED', { detail: 'This browser origin is not in listen.origins.' });
   }
-}
-
-const loopback = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?$/;
-
-function isLoopback(host: string): boolean {
-  return loopback.test(host);
 }
 
 function refuseBody({ headers }: Arrived): void {

@@ -1,19 +1,8 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { Denial } from '../../domain/denial.ts';
 import type { Policy } from '../../domain/policy.ts';
-
-/** Headers that decide something here; Node keeps the first of two, others join them, so two are none. */
-const single = new Set([
-  'host',
-  'authorization',
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'transfer-encoding',
-  'origin',
-  'idempotency-key',
-]);
+import { isLoopbackHost, refuseAmbiguousHeaders } from '../../stages/http-form.ts';
 
 /**
  * The HTTP form of every request of the API. A browser's `Origin` is refused outright: this API has no cookies and no CORS, so no page has
@@ -22,7 +11,7 @@ const single = new Set([
  * @throws Denial INVALID_MESSAGE, ORIGIN_NOT_ALLOWED
  */
 export function refuseBadForm(incoming: IncomingMessage, options: { policy: Policy; adminHost: string | undefined }): void {
-  refuseRepeatedHeaders(incoming);
+  refuseAmbiguousHeaders(incoming);
   const { host, origin } = incoming.headers;
   if (origin !== undefined) throw new Denial('ORIGIN_NOT_ALLOWED', { detail: 'This API is not for web pages.' });
   if (host === undefined || !isOwnHost(host.toLowerCase(), incoming, options)) {
@@ -32,37 +21,13 @@ export function refuseBadForm(incoming: IncomingMessage, options: { policy: Poli
   }
 }
 
-function refuseRepeatedHeaders({
-  rawHeaders,
-  headers,
-  httpVersion,
-}: {
-  rawHeaders: string[];
-  headers: IncomingHttpHeaders;
-  httpVersion: string;
-}): void {
-  const seen = new Set<string>();
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]?.toLowerCase() ?? '';
-    if (!single.has(name)) continue;
-    if (seen.has(name)) throw new Denial('INVALID_MESSAGE', { detail: `The header ${name} stands twice.` });
-    seen.add(name);
-  }
-  // RFC 9112, section 6.1: a transfer coding in HTTP/1.0, or beside a length, has faulty framing.
-  if (headers['transfer-encoding'] !== undefined && (httpVersion !== '1.1' || headers['content-length'] !== undefined)) {
-    throw new Denial('INVALID_MESSAGE', { detail: 'The framing of the body is ambiguous.' });
-  }
-}
-
-const loopback = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
-
 function isOwnHost(
   host: string,
   incoming: IncomingMessage,
   { policy, adminHost }: { policy: Policy; adminHost: string | undefined },
 ): boolean {
   const name = host.replace(/:[0-9]{1,5}$/, '');
-  if (loopback.test(name) || policy.hosts.has(host)) return true;
+  if (isLoopbackHost(host) || policy.hosts.has(host)) return true;
   if (adminHost === undefined) return false;
   // Only names can be rebound: an address that the request really came in at is its own proof, also where every address is listened on.
   const address = name.replace(/^\[|\]$/g, '');

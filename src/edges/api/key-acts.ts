@@ -1,10 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import { bulkRevoke } from '../../authority/bulk-revoke.ts';
+import { keyFilterMembers } from '../../authority/key-filter.ts';
 import { reissue, reissueAnswer } from '../../authority/reissue.ts';
 import { revoke } from '../../authority/revoke.ts';
 import { rotate, rotateAnswer } from '../../authority/rotate.ts';
 import { findTarget } from './find-target.ts';
-import { keyFilterQuery } from './keys.ts';
 import { type Operation, operation } from './operation.ts';
 import { bulkRevokedSchema, reissuedSchema, revokedSchema, rotatedSchema } from './schemas.ts';
 
@@ -41,7 +41,7 @@ export const keyActOperations: readonly Operation[] = [
   operation({
     ...{ verb: 'post', path: '/keys/revoke', name: 'revokeKeys', tag: 'keys', listeners: ['admin'] },
     summary: 'Revoke every key that matches: of an agent, an organisation, an account, a parent.',
-    ...{ permission: 'keys.revokeMany', changes: true, body: z.strictObject({ ...keyFilterQuery, reason }), refusals: [] },
+    ...{ permission: 'keys.revokeMany', changes: true, body: z.strictObject({ ...keyFilterMembers, reason }), refusals: [] },
     success: { status: 200, schema: bulkRevokedSchema, description: 'What was revoked.' },
     async act({ authority }, { body, by }) {
       const { reason: why, ...filter } = body;

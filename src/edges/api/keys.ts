@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi';
+import { keyFilterMembers } from '../../authority/key-filter.ts';
 import { listKeys } from '../../authority/list.ts';
 import { mint, mintAnswer, mintChild } from '../../authority/mint.ts';
-import { identifierSchema, mintRequestSchema, patchRequestSchema } from '../../authority/mint-request.ts';
+import { mintRequestSchema, patchRequestSchema } from '../../authority/mint-request.ts';
 import { patch, patchAnswer } from '../../authority/patch.ts';
 import { remove } from '../../authority/remove.ts';
 import { showKey } from '../../authority/show.ts';
@@ -9,19 +10,6 @@ import type { KeyFilter } from '../../ports/keyring.ts';
 import { findTarget } from './find-target.ts';
 import { type Operation, operation } from './operation.ts';
 import { changedKeySchema, deletedSchema, keySchema, mintedSchema, pageOf, pageQuery, shownKeySchema } from './schemas.ts';
-
-/** What keys, and their use, are listed by. */
-export const keyFilterQuery = {
-  orgId: identifierSchema.optional(),
-  agentId: identifierSchema.optional(),
-  accountId: identifierSchema.optional(),
-  parentId: z
-    .string()
-    .regex(/^[0-9A-Za-z]{8}$/, 'must be the id of a key')
-    .optional(),
-  environment: z.enum(['live', 'test'], 'must be live or test').optional(),
-  kind: z.enum(['agent', 'bot', 'operator'], 'must be agent, bot or operator').optional(),
-};
 
 /** The members of a query that narrow a list; those not given are left out. */
 export function filterOf({
@@ -31,7 +19,7 @@ export function filterOf({
   parentId,
   environment,
   kind,
-}: z.output<z.ZodObject<typeof keyFilterQuery>>): KeyFilter {
+}: z.output<z.ZodObject<typeof keyFilterMembers>>): KeyFilter {
   const members = Object.entries({ orgId, agentId, accountId, parentId, environment, kind });
   return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as KeyFilter;
 }
@@ -61,7 +49,7 @@ export const keyOperations: readonly Operation[] = [
   }),
   operation({
     ...{ verb: 'get', path: '/keys', name: 'listKeys', tag: 'keys', listeners: ['admin'], summary: 'List keys, dead ones included.' },
-    ...{ permission: 'keys.read', query: z.strictObject({ ...keyFilterQuery, ...pageQuery }), refusals: [] },
+    ...{ permission: 'keys.read', query: z.strictObject({ ...keyFilterMembers, ...pageQuery }), refusals: [] },
     success: { status: 200, schema: pageOf(keySchema), description: 'One page of keys.' },
     async act({ authority }, { query, by }) {
       const { limit, cursor } = query;

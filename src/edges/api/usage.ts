@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
+import { keyFilterMembers } from '../../authority/key-filter.ts';
 import { keyUsage, listUsage } from '../../authority/usage.ts';
-import { filterOf, keyFilterQuery } from './keys.ts';
+import { filterOf } from './keys.ts';
 import { type Operation, operation } from './operation.ts';
 import { pageOf, pageQuery, usageSchema } from './schemas.ts';
 
@@ -14,7 +15,7 @@ export const usageOperation: Operation = operation({
     summary: 'What keys have used of their limits.',
   },
   ...{ permission: 'usage.read', refusals: [404] },
-  query: z.strictObject({ keyId: z.string().optional(), ...keyFilterQuery, ...pageQuery }),
+  query: z.strictObject({ keyId: z.string().optional(), ...keyFilterMembers, ...pageQuery }),
   success: { status: 200, schema: pageOf(usageSchema), description: 'One page of keys with their use; of one key with keyId.' },
   async act({ authority }, { query, by }) {
     const { keyId, limit, cursor } = query;
