@@ -1,7 +1,8 @@
 import type { Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
+import { type AnswerUnread, answerUnreadRequests, type UnreadAnswer } from './unread-request.ts';
 
 /** How a Hono application is called. */
 export type Fetch = Parameters<typeof getRequestListener>[0];
@@ -27,10 +28,24 @@ export interface Listener {
 const keepAliveMs = 65_000;
 
 /** Opens one listener with its limits on headers, time and connections. @throws Error with the address where it cannot */
-export function listen(options: { fetch: Fetch; host: string; port: number; limits: ListenLimits }): Promise<Listener> {
-  const { fetch, host, port, limits } = options;
+export function listen(options: {
+  fetch: Fetch;
+  host: string;
+  port: number;
+  limits: ListenLimits;
+  unread: AnswerUnread;
+}): Promise<Listener> {
+  const { fetch, host, port, limits, unread } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Listener>();
-  const answer = getRequestListener(fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
+  const answer = getRequestListener(fetch, {
+    overrideGlobalObjects: false,
+    autoCleanupIncoming: false,
+    // A Host or target that is no part of any URL: hono cannot make a request of it.
+    errorHandler(error) {
+      const status = error instanceof RequestError ? 400 : 500;
+      return unreadResponse(status, unread(status, 'unknown'));
+    },
+  });
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytesMax,
@@ -42,6 +57,7 @@ export function listen(options: { fetch: Fetch; host: string; port: number; limi
     },
     (incoming, outgoing) => inTurn(outgoing, () => void answer(incoming, outgoing)),
   );
+  answerUnreadRequests(server, unread);
   server.maxConnections = limits.connectionsMax;
   server.once('error', (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
   server.listen(port, host, () => {
@@ -62,6 +78,10 @@ export function listen(options: { fetch: Fetch; host: string; port: number; limi
 function inTurn(outgoing: ServerResponse, begin: () => void): void {
   if (outgoing.socket) begin();
   else outgoing.once('socket', begin);
+}
+
+function unreadResponse(status: number, { contentType, body }: UnreadAnswer): Response {
+  return new Response(body, { status, headers: { 'content-type': contentType, 'cache-control': 'no-store', connection: 'close' } });
 }
 
 const lastWritesMs = 500;

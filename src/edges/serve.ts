@@ -1,8 +1,11 @@
+import { STATUS_CODES } from 'node:http';
+import { denialTable } from '../domain/denial.ts';
 import { adminApp } from './admin.ts';
 import type { ApiDeps, ApiParts } from './api/deps.ts';
 import { type ClientAddress, createClientAddress } from './client-address.ts';
 import { type DataEdge, dataApp } from './data-plane.ts';
 import { type Fetch, listen } from './listen.ts';
+import type { UnreadAnswer } from './unread-request.ts';
 
 /** What serving needs of the composed gateway; compose supplies it. */
 export interface Served extends Omit<DataEdge, 'clientAddress' | 'api'> {
@@ -45,12 +48,17 @@ export async function openListeners(served: Served): Promise<Serving> {
     fetch: adminApp({ ...served, api, notReady }).fetch as Fetch,
     ...served.listen.admin,
     limits: served.limits,
+    unread: unreadProblem,
   });
   try {
     const data = await listen({
       fetch: dataApp({ ...served, api, clientAddress: () => clientAddress }).fetch as Fetch,
       ...served.listen.mcp,
       limits: served.limits,
+      unread(status, address) {
+        served.api.tally.count('INVALID_MESSAGE', address);
+        return unreadMessage(status, served.newId());
+      },
     });
     return {
       mcpUrl: data.url,
@@ -65,4 +73,18 @@ export async function openListeners(served: Served): Promise<Serving> {
     await admin.close(Promise.resolve());
     throw error;
   }
+}
+
+/** The same form as every refusal of the data plane: a JSON-RPC error, without an id since none was read. */
+function unreadMessage(status: number, requestId: string): UnreadAnswer {
+  const { code } = denialTable.INVALID_MESSAGE;
+  const message = `The HTTP request could not be read (${status} ${STATUS_CODES[status]}).`;
+  const body = { jsonrpc: '2.0', id: null, error: { code, message, data: { reason: 'INVALID_MESSAGE', requestId } } };
+  return { contentType: 'application/json', body: JSON.stringify(body) };
+}
+
+/** RFC 9457, as all of the admin plane answers. */
+function unreadProblem(status: number): UnreadAnswer {
+  const body = { type: 'about:blank', title: STATUS_CODES[status], status, detail: 'The HTTP request could not be read.' };
+  return { contentType: 'application/problem+json', body: JSON.stringify(body) };
 }

@@ -75,6 +75,7 @@ describe('A08: framing that two readers could read differently', () => {
     const before = bench.upstream.requests.length;
     const { answers, closed } = await exchangeRaw(bench.url, [first() + smuggled()], { untilClosed: true });
     expect(answers.map(({ status: code }) => code)).toEqual([400]);
+    expect(JSON.parse(answers[0]?.text ?? '')).toMatchObject({ id: null, error: { code: -32600, data: { reason: 'INVALID_MESSAGE' } } });
     expect(closed).toBe(true);
     expect(bench.upstream.requests.length).toBe(before);
   });
