@@ -20,7 +20,7 @@ export const tendEveryMs = 400;
 /** Streams are cut when the store has not answered for this long (I3), in milliseconds. */
 const storeSilenceMsMax = 60_000;
 
-type Running = LiveEntry & { holdUntilNow: number; renewing: boolean };
+type Running = LiveEntry & { heldUntil: number; renewing: boolean };
 
 export function createLiveCalls(options: {
   callers: Callers;
@@ -60,14 +60,16 @@ export function createLiveCalls(options: {
   };
 
   const renew = (entry: Running, holdMsMax: number) => {
-    if (entry.renewing || entry.holdUntilNow - clock.now() > holdMsMax / 2) return;
-    entry.renewing = true;
+    if (!entry.hold || entry.renewing || entry.heldUntil - clock.now() > holdMsMax / 2) return;
+    const { root, reservationId } = entry.hold;
     const holdUntil = clock.now() + holdMsMax;
-    ledger
-      .renew({ root: entry.root, reservationId: entry.reservationId, holdUntil })
+    const renewed = ledger.renew({ root, reservationId, holdUntil });
+    entry.renewing = true;
+    renewed
       .then(
         (running) => {
-          if (running) entry.holdUntilNow = holdUntil;
+          // A hold that was captured has nothing left to renew; the settle of the call corrects it.
+          entry.heldUntil = running ? holdUntil : Number.POSITIVE_INFINITY;
         },
         (error: unknown) => log.fault('the hold of a running call could not be renewed', error),
       )
@@ -89,7 +91,7 @@ export function createLiveCalls(options: {
       }
       // What enters was admitted by the store a moment ago.
       storeHeardAt = clock.monotonic();
-      const running: Running = Object.assign({ holdUntilNow: entry.holdUntil, renewing: false }, entry);
+      const running: Running = Object.assign({ heldUntil: entry.hold?.until ?? 0, renewing: false }, entry);
       entries.add(running);
       countStream(entry, 1);
       return () => {
@@ -101,7 +103,7 @@ export function createLiveCalls(options: {
       let trouble: unknown;
       for (const entry of entries) {
         try {
-          const death = entry.streaming() ? deathOf(entry) : undefined;
+          const death = entry.kind === 'stream' || entry.streaming() ? deathOf(entry) : undefined;
           if (death) entry.cut(death);
           else renew(entry, holdMsMax);
         } catch (error) {

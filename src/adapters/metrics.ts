@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { isNamedMethod } from '../domain/method.ts';
 import type { Metrics } from '../ports/observe.ts';
 
 export interface PrometheusMetrics extends Metrics {
@@ -7,8 +8,13 @@ export interface PrometheusMetrics extends Metrics {
   readonly contentType: string;
 }
 
-const knownMethods =
-  /^(?:initialize|ping|none|response|stream\/open|session\/end|(?:tools|resources|prompts|completion|logging|server|notifications|resources\/templates)\/[a-zA-Z_/]{1,40})$/;
+/** How requests without a method are counted. */
+const unnamed: ReadonlySet<string> = new Set(['none', 'response', 'stream/open', 'session/end']);
+
+/** Callers choose the method, also callers without a key: a label of its own for whatever they send would be memory without a bound. */
+function methodLabel(method: string): string {
+  return unnamed.has(method) || isNamedMethod(method) ? method : 'other';
+}
 
 /** @param running how many calls and streams run now */
 export function createMetrics(options: { running: () => number }): PrometheusMetrics {
@@ -43,7 +49,7 @@ export function createMetrics(options: { running: () => number }): PrometheusMet
   });
   return {
     request(sample) {
-      const method = knownMethods.test(sample.method) ? sample.method : 'other';
+      const method = methodLabel(sample.method);
       requests.inc({ upstream: sample.upstream, method, decision: sample.decision, reason: sample.reason });
       seconds.observe({ upstream: sample.upstream, method, decision: sample.decision }, sample.seconds);
     },

@@ -20,17 +20,26 @@ export function createTally(options: { ledger: Ledger; clock: Clock; log: Log })
   let missedSince = 0;
   let flushing = Promise.resolve();
 
+  /** The bound holds for counts that come back from a failed flush too: the store may be away for hours. */
+  const add = (reason: Reason, prefix: string, count: number): void => {
+    const kept = counted.has(`${reason} ${prefix}`) || counted.size < linesMax ? prefix : 'other';
+    const line = counted.get(`${reason} ${kept}`);
+    if (line) line.count += count;
+    else counted.set(`${reason} ${kept}`, { reason, addressPrefix: kept, count });
+  };
+
   const flushOnce = async (): Promise<void> => {
     const now = clock.now();
-    const from = new Date(since).toISOString();
+    const began = since;
+    const from = new Date(began).toISOString();
     const to = new Date(now).toISOString();
-    const [lines, gaps, gapFrom] = [counted, missed, new Date(missedSince).toISOString()];
+    const [lines, gaps, gapBegan] = [counted, missed, missedSince];
     counted = new Map();
     missed = new Map();
     since = now;
     try {
       if (gaps.size > 0) {
-        await ledger.record({ kind: 'gap', from: gapFrom, to, refusals: Object.fromEntries(gaps) });
+        await ledger.record({ kind: 'gap', from: new Date(gapBegan).toISOString(), to, refusals: Object.fromEntries(gaps) });
         gaps.clear();
       }
       for (const [name, line] of lines) {
@@ -39,19 +48,15 @@ export function createTally(options: { ledger: Ledger; clock: Clock; log: Log })
       }
     } catch (error) {
       log.fault('refusal counts could not be journalled; they are kept', error);
-      for (const [name, line] of lines) merge(counted, name, line);
+      since = began;
+      if (gaps.size > 0) missedSince = gapBegan;
+      for (const { reason, addressPrefix, count } of lines.values()) add(reason, addressPrefix, count);
       for (const [reason, count] of gaps) missed.set(reason, (missed.get(reason) ?? 0) + count);
     }
   };
 
   return {
-    count(reason, address) {
-      const prefix = addressPrefix(address);
-      const kept = counted.has(`${reason} ${prefix}`) || counted.size < linesMax ? prefix : 'other';
-      const line = counted.get(`${reason} ${kept}`);
-      if (line) line.count += 1;
-      else counted.set(`${reason} ${kept}`, { reason, addressPrefix: kept, count: 1 });
-    },
+    count: (reason, address) => add(reason, prefixOf(address), 1),
     missed(reason) {
       if (missed.size === 0) missedSince = clock.now();
       missed.set(reason, (missed.get(reason) ?? 0) + 1);
@@ -64,15 +69,13 @@ export function createTally(options: { ledger: Ledger; clock: Clock; log: Log })
   };
 }
 
-function merge<Line extends { count: number }>(into: Map<string, Line>, name: string, line: Line): void {
-  const there = into.get(name);
-  if (there) there.count += line.count;
-  else into.set(name, line);
-}
-
 /** IPv4 by /24, IPv6 by /48: enough to see where a flood comes from, coarse enough to be few. */
-function addressPrefix(address: string): string {
+function prefixOf(address: string): string {
   const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+)\.\d+$/.exec(address);
   if (v4) return `${v4[1]}.0/24`;
-  return address.includes(':') ? `${address.split(':').slice(0, 3).join(':')}::/48` : 'unknown';
+  if (!address.includes(':')) return 'unknown';
+  // RFC 4291, section 2.2: `::` stands for as many groups of zeros as are missing.
+  const [before = [], after = []] = address.split('::').map((half) => half.split(':').filter((group) => group !== ''));
+  const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0');
+  return `${[...before, ...zeros, ...after].slice(0, 3).join(':')}::/48`;
 }

@@ -60,6 +60,11 @@ export function isKnownNotification(method: string, era: Era): boolean {
   return notifications.get(method)?.includes(era) ?? false;
 }
 
+/** A method of clients that the protocol names in some era. */
+export function isNamedMethod(method: string): boolean {
+  return requests.has(method) || notifications.has(method);
+}
+
 export function isServerRequest(method: string): boolean {
   return serverRequests.has(method);
 }

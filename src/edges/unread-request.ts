@@ -18,7 +18,7 @@ export function answerUnreadRequests(server: Server, answer: AnswerUnread): void
   server.on('request', (incoming, outgoing) => running.set(incoming.socket, outgoing));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex & { remoteAddress?: string }) => {
     const current = running.get(socket);
-    const begun = current !== undefined && current.headersSent && !current.writableFinished;
+    const begun = current?.headersSent && !current.writableFinished;
     if (error.code === 'ECONNRESET' || !socket.writable || begun) {
       socket.destroy();
       return;

@@ -3,23 +3,22 @@ import type { LedgerRoot } from '../domain/key.ts';
 /** A call or stream that is running in this process. */
 export interface LiveEntry {
   readonly keyId: string;
-  readonly root: LedgerRoot;
-  readonly reservationId: string;
-  readonly holdUntil: number;
+  /** Absent for what takes no reservation: notifications, ping, answers to server requests. */
+  readonly hold?: { readonly root: LedgerRoot; readonly reservationId: string; readonly until: number };
   /** When the access token that opened this ends, ms since the epoch; absent where the key itself did. */
   readonly expiresAt?: number;
   /** Digest of the secret that opened this; it is cut when a rotation ends that secret. */
   readonly digest?: string;
   /** GET streams count against the stream limits. */
   readonly kind: 'call' | 'stream';
-  /** True while the answer is an event stream: those are cut when their key dies (I3); a plain call is left to finish. */
+  /** True while the answer is an event stream: those and GET streams are cut when their key dies (I3); a plain call is left to finish. */
   readonly streaming: () => boolean;
   readonly cut: (why: 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'STORE_UNAVAILABLE' | 'DRAINING') => void;
 }
 
 /** What runs here: renews the holds of running calls, and cuts the streams of keys that died. */
 export interface Live {
-  /** Returns the way out; call it exactly once. @throws Denial OVERLOADED where stream limits are reached */
+  /** Returns the way out; calling it again does nothing. @throws Denial OVERLOADED where stream limits are reached */
   enter(entry: LiveEntry): () => void;
   readonly size: number;
 }

@@ -1,14 +1,14 @@
 import { Denial } from '../domain/denial.ts';
 import { rootOf } from '../domain/key.ts';
-import { formatMicros } from '../domain/money.ts';
-import type { Ledger, LimitBreach } from '../ports/ledger.ts';
+import { formatMicros, zeroMicros } from '../domain/money.ts';
+import type { AdmitResult, Ledger, LimitBreach } from '../ports/ledger.ts';
 import { authorize } from './authorize.ts';
 import { callFacts } from './call-facts.ts';
 import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted, Authorized, Reservation } from './reached.ts';
 
-type AdmitPorts = Pick<Ports, 'ledger' | 'callers' | 'catalogue' | 'stepUp' | 'clock' | 'hashArguments' | 'newId'>;
+type AdmitPorts = Pick<Ports, 'ledger' | 'log' | 'callers' | 'catalogue' | 'stepUp' | 'clock' | 'hashArguments' | 'newId'>;
 
 /** A record that changes between judgement and commit is judged again; one that never stands still is refused. */
 const judgementsMax = 3;
@@ -32,16 +32,18 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
   const { caller, policy } = authorized;
   const now = ports.clock.now();
   const reservation: Reservation = { id: ports.newId(), root: rootOf(caller.key), holdUntil: now + policy.limits.holdMsMax };
-  const result = await failClosed(
-    ports.ledger.admit({
-      root: reservation.root,
-      reservationId: reservation.id,
-      ...takings(authorized),
-      now,
-      holdUntil: reservation.holdUntil,
-      intent: { kind: 'call.intent', ...callFacts(ports, authorized) },
-    }),
-  );
+  const commit = ports.ledger.admit({
+    root: reservation.root,
+    reservationId: reservation.id,
+    ...takings(authorized),
+    now,
+    holdUntil: reservation.holdUntil,
+    intent: { kind: 'call.intent', ...callFacts(ports, authorized) },
+  });
+  const result = await failClosed(commit).catch((denial: unknown) => {
+    releaseLate(ports, authorized, { commit, reservation });
+    throw denial;
+  });
   if (result.kind === 'admitted') return seal(authorized, reservation);
   if (result.kind === 'dead') throw new Denial(result.reason, { recorded: true });
   if (result.kind === 'limited') throw breachDenial(authorized, result.breach, { now, recorded: true });
@@ -49,6 +51,27 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
   if (!fresh) throw new Denial('TOKEN_INVALID');
   if (judgementsLeft <= 1) throw new Denial('STORE_UNAVAILABLE', { detail: 'The key keeps changing.' });
   return reserve(ports, await authorize(ports, { ...authorized, caller: fresh }), judgementsLeft - 1);
+}
+
+/**
+ * A commit that was given up may still come: its call was refused and never sent, so nothing must be charged when its hold expires.
+ */
+function releaseLate(
+  ports: AdmitPorts,
+  authorized: Authorized,
+  { commit, reservation: { id, root } }: { commit: Promise<AdmitResult>; reservation: Reservation },
+): void {
+  const release = async (): Promise<void> => {
+    const result = await commit.catch(() => undefined);
+    if (result?.kind !== 'admitted') return;
+    const charged = formatMicros(zeroMicros);
+    const facts = { kind: 'call.outcome', ...callFacts(ports, authorized), decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
+    const ended = { charge: zeroMicros, released: true, now: ports.clock.now() };
+    await ports.ledger.settle({ root, reservationId: id, ...ended, outcome: { ...facts, charged, status: 'not-sent' } });
+  };
+  release().catch((error: unknown) => {
+    ports.log.fault('a call that was admitted too late could not be released', error, { requestId: authorized.requestId });
+  });
 }
 
 /** What a call takes, and of whom: the part of an admit that can be asked about beforehand. */

@@ -116,15 +116,12 @@ function failedBeforeHead(failure: UpstreamFailure, { cut, clientGone }: { cut: 
 
 function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEntry, 'streaming' | 'cut'>): () => void {
   const { reservation, caller, intent } = admitted;
-  if (!reservation) return () => undefined;
   const { accessToken, digest } = caller;
   return ports.live.enter({
     keyId: caller.key.id,
     ...(accessToken === undefined ? {} : { expiresAt: accessToken.expiresAt }),
     ...(digest === undefined ? {} : { digest }),
-    root: reservation.root,
-    reservationId: reservation.id,
-    holdUntil: reservation.holdUntil,
+    ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),
     kind: intent.kind === 'stream' ? 'stream' : 'call',
     ...stream,
   });

@@ -64,13 +64,14 @@ function relayError(
   { status, body, message }: { status: number; body: Buffer; message: ResponseMessage | undefined },
 ): RelayEnd {
   const { reply, intent } = admitted;
-  const denial = statusDenial(admitted, { status, body });
+  const own = intent.kind === 'request' && message?.id === intent.message.id;
+  const denial = statusDenial(admitted, { status, body, own });
   if (denial.reason !== 'UPSTREAM_FAILED' || !message || !passedStatuses.has(status) || intent.kind !== 'request')
     return { status, refusal: denial };
   const id = JSON.stringify(intent.message.id);
-  const own = message.id === intent.message.id ? message.bytes : splice(message.bytes, [{ span: message.idSpan, text: id }]);
-  reply.head(status, { 'content-type': 'application/json', 'content-length': String(own.length), 'cache-control': 'no-store' });
-  reply.end(own);
+  const bytes = own ? message.bytes : splice(message.bytes, [{ span: message.idSpan, text: id }]);
+  reply.head(status, { 'content-type': 'application/json', 'content-length': String(bytes.length), 'cache-control': 'no-store' });
+  reply.end(bytes);
   return { status };
 }
 

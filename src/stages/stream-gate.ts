@@ -9,6 +9,9 @@ import type { Admitted, ResumedEvent } from './reached.ts';
 import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
 import type { ForwardPorts } from './relay.ts';
 
+/** Server requests of one stream whose sealed ids are remembered: a stream may last for days, and servers ping. */
+const sealedIdsMax = 256;
+
 export interface StreamGate {
   /** True once the expected answer has passed. */
   readonly answered: boolean;
@@ -21,7 +24,7 @@ export interface StreamGate {
  * that servers may make, under a sealed one-time id, so that any replica can open the client's answer. Nothing else.
  */
 export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expected: ResumedEvent['answers']): StreamGate {
-  /** Sealed ids of this stream's server requests, so that the server can cancel them. */
+  /** Sealed ids of this stream's newest server requests, so that the server can cancel them. */
   const sealedIds = new Map<MessageId, string>();
   let answered = false;
 
@@ -58,7 +61,11 @@ function judgeRequest(
   const { start, end } = message.idSpan;
   const plain = JSON.stringify({ id: message.bytes.toString('utf8', start, end), at: ports.clock.now() });
   const sealed = ports.seal.seal({ purpose: 'request', bound: boundTo(admitted, session), plain });
+  // Taken out first, so that an id that is used again counts as a new one.
+  sealedIds.delete(message.id);
   sealedIds.set(message.id, sealed);
+  const [oldest] = sealedIds.keys();
+  if (sealedIds.size > sealedIdsMax && oldest !== undefined) sealedIds.delete(oldest);
   return splice(message.bytes, [{ span: message.idSpan, text: JSON.stringify(sealed) }]).toString('utf8');
 }
 

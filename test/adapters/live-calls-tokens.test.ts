@@ -19,7 +19,7 @@ function live(record: KeyRecord) {
   const cuts: string[] = [];
   const enter = (more: Partial<LiveEntry>) =>
     calls.enter({
-      ...{ keyId: record.id, root: rootOf(record), reservationId: 'r', holdUntil: start + 120_000, kind: 'stream' },
+      ...{ keyId: record.id, hold: { root: rootOf(record), reservationId: 'r', until: start + 120_000 }, kind: 'stream' },
       streaming: () => true,
       cut: (why) => void cuts.push(why),
       ...more,
@@ -42,6 +42,14 @@ describe('I3: a stream', () => {
     clock.step(1);
     calls.tend();
     expect(cuts).toEqual(['TOKEN_EXPIRED']);
+  });
+
+  it('whose upstream has not opened it yet is cut as well, so that it opens for nobody', () => {
+    const { calls, cuts, enter, become } = live(testKey('ABCD1234'));
+    enter({ kind: 'stream', streaming: () => false });
+    become(testKey('ABCD1234', { revokedAt: start }));
+    calls.tend();
+    expect(cuts).toEqual(['TOKEN_REVOKED']);
   });
 
   it('that only answers one call is left to finish', () => {

@@ -10,6 +10,8 @@ function prepare() {
   let now = 1_000_000;
   let storeAnswers = true;
   const faults: string[] = [];
+  const renewals: number[] = [];
+  let renewed: () => Promise<boolean> = async () => true;
   const callers: Pick<Callers, 'byId'> = {
     byId() {
       if (!storeAnswers) throw new Error('the store does not answer');
@@ -18,7 +20,12 @@ function prepare() {
   };
   const live = createLiveCalls({
     callers: callers as Callers,
-    ledger: { renew: () => Promise.resolve(true) } as unknown as Ledger,
+    ledger: {
+      renew({ holdUntil }: { holdUntil: number }) {
+        renewals.push(holdUntil - now);
+        return renewed();
+      },
+    } as unknown as Ledger,
     clock: { now: () => now, monotonic: () => now },
     log: { note: () => undefined, warn: () => undefined, fault: (message) => void faults.push(message) },
     limits: () => ({ streamsMax: 10, streamsPerKeyMax: 10, holdMsMax: 120_000 }),
@@ -26,9 +33,7 @@ function prepare() {
   const enter = (kind: LiveEntry['kind'], cuts: string[] = []) =>
     live.enter({
       keyId: 'k',
-      root: 'k' as LedgerRoot,
-      reservationId: 'r',
-      holdUntil: now + 120_000,
+      hold: { root: 'k' as LedgerRoot, reservationId: 'r', until: now + 120_000 },
       kind,
       streaming: () => kind === 'stream',
       cut: (why) => void cuts.push(why),
@@ -40,7 +45,10 @@ function prepare() {
   const stopStore = () => {
     storeAnswers = false;
   };
-  return { live, enter, pass, faults, stopStore };
+  const renewAs = (as: typeof renewed) => {
+    renewed = as;
+  };
+  return { live, enter, pass, faults, stopStore, renewals, renewAs };
 }
 
 test('streams are cut when the store was silent for a minute, also while plain calls run beside them (I3)', () => {
@@ -81,4 +89,39 @@ test('once streams were ended no stream gets in, and once all was cut nothing do
   expect(() => enter('call')).toThrow(expect.objectContaining({ reason: 'DRAINING' }));
   leave();
   expect(live.size).toBe(1);
+});
+
+test('a hold is renewed when it is half used, and after a failure again, however the store fails', async () => {
+  const { enter, pass, faults, renewals, renewAs } = prepare();
+  enter('call');
+  pass(59_000);
+  expect(renewals).toEqual([]);
+  for (const fail of [
+    () => Promise.reject(new Error('the disk is full')),
+    () => {
+      throw new Error('the store is closed');
+    },
+  ]) {
+    renewAs(fail);
+    pass(1_000);
+    await new Promise(setImmediate);
+  }
+  expect(faults).toHaveLength(2);
+  renewAs(async () => true);
+  for (let round = 0; round < 10; round += 1) {
+    pass(400);
+    await new Promise(setImmediate);
+  }
+  expect(renewals).toEqual([120_000, 120_000, 120_000]);
+});
+
+test('a hold that has ended is not renewed again and again', async () => {
+  const { enter, pass, renewals, renewAs } = prepare();
+  enter('call');
+  renewAs(async () => false);
+  for (let round = 0; round < 5; round += 1) {
+    pass(100_000);
+    await new Promise(setImmediate);
+  }
+  expect(renewals).toHaveLength(1);
 });

@@ -143,6 +143,19 @@ describe('A29: session ids', () => {
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.text)).toMatchObject({ id: 'own', error: { code: -31404, data: { reason: 'SESSION_NOT_FOUND' } } });
   });
+
+  it('an error about the request itself is passed on, also where it speaks of a session', async () => {
+    const session = await openSession();
+    const error = { code: -32602, message: 'the argument session is missing' };
+    bench.upstream.script(
+      (_request, response) =>
+        void response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id: 'own', error })),
+    );
+    const answer = await ask('POST', { session: session.sealed });
+    await bench.settled();
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text)).toMatchObject({ id: 'own', error });
+  });
 });
 
 describe('A29: event ids and resumption', () => {

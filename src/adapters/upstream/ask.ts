@@ -31,6 +31,7 @@ export function ask(
   const { promise, resolve, reject } = Promise.withResolvers<Asked>();
   const chunks: Buffer[] = [];
   let bytes = 0;
+  let late = false;
   let head: { status: number; headers: AnswerHeaders } | undefined;
   const exchange = upstreams.dispatch(
     {
@@ -61,12 +62,15 @@ export function ask(
         return true;
       },
       onEnd: () => resolve(read({ ...(head ?? { status: 0, headers: {} }), body: Buffer.concat(chunks), id: options.message?.id })),
-      onFailure: ({ kind, cause }) => reject(new Denial(kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { cause })),
+      onFailure: ({ kind, cause }) => reject(new Denial(kind === 'timeout' || late ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { cause })),
     },
   );
   // The whole exchange, since a caller waits for it and an upstream may send a byte now and then.
-  const late = setTimeout(() => exchange.abort(), timeoutMs);
-  return promise.finally(() => clearTimeout(late));
+  const timer = setTimeout(() => {
+    late = true;
+    exchange.abort();
+  }, timeoutMs);
+  return promise.finally(() => clearTimeout(timer));
 }
 
 function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; id: number | undefined }): Asked {

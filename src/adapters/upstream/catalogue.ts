@@ -30,21 +30,26 @@ export function createCatalogue(options: {
   const known = new Map<string, { tools: Promise<Tools>; at: number }>();
 
   const list = (upstream: string): Promise<Tools> => {
-    const tools = options.ledger
+    const tools: Promise<Tools> = options.ledger
       .record({ kind: 'upstream.listed', upstream, method: 'tools/list', decision: 'allowed' })
       .then(() => fetchTools(options, upstream));
-    known.set(upstream, { tools, at: clock.monotonic() });
-    tools.catch(() => known.delete(upstream));
+    // Whoever comes while it is asked waits for this answer.
+    known.set(upstream, { tools, at: Number.POSITIVE_INFINITY });
+    tools.then(
+      () => known.set(upstream, { tools, at: clock.monotonic() }),
+      () => known.delete(upstream),
+    );
     return tools;
+  };
+
+  const listed = (upstream: string, ageMsMax: number): Promise<Tools> => {
+    const entry = known.get(upstream);
+    return entry && clock.monotonic() - entry.at < ageMsMax ? entry.tools : list(upstream);
   };
 
   return {
     async annotationsOf(upstream, tool) {
-      const entry = known.get(upstream);
-      const age = entry ? clock.monotonic() - entry.at : Number.POSITIVE_INFINITY;
-      const annotations = (await (entry && age < freshMs ? entry.tools : list(upstream))).get(tool);
-      if (annotations || age < againMs || age >= freshMs) return annotations;
-      return (await list(upstream)).get(tool);
+      return (await listed(upstream, freshMs)).get(tool) ?? (await listed(upstream, againMs)).get(tool);
     },
   };
 }

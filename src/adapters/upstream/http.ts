@@ -71,9 +71,15 @@ function exchange(pool: Pool, path: string, request: UpstreamRequest, receiver: 
   let ended = false;
   /** undici calls onRequestStart just before it writes; a failure before that certainly sent nothing. */
   let sent = false;
+  // undici counts from when a request is written; one that waits for a connection would wait for as long as others keep them.
+  const waiting = setTimeout(() => {
+    aborted = true;
+    fail({ kind: 'timeout', sent: false, cause: undefined });
+  }, request.headTimeoutMs);
   const fail = (failure: UpstreamFailure) => {
     if (ended) return;
     ended = true;
+    clearTimeout(waiting);
     receiver.onFailure(failure);
   };
   pool.dispatch(
@@ -90,6 +96,7 @@ function exchange(pool: Pool, path: string, request: UpstreamRequest, receiver: 
     {
       onRequestStart(started) {
         controller = started;
+        clearTimeout(waiting);
         if (aborted) return started.abort(new Error('the client is gone'));
         sent = true;
       },
