@@ -31,17 +31,22 @@ export async function admit(ports: AdmitPorts, authorized: Authorized): Promise<
 async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft: number): Promise<Admitted> {
   const { caller, policy } = authorized;
   const now = ports.clock.now();
-  const reservation: Reservation = { id: ports.newId(), root: rootOf(caller.key), holdUntil: now + policy.limits.holdMsMax };
+  const reservation: Reservation = {
+    facts: callFacts(ports, authorized),
+    id: ports.newId(),
+    root: rootOf(caller.key),
+    holdUntil: now + policy.limits.holdMsMax,
+  };
   const commit = ports.ledger.admit({
     root: reservation.root,
     reservationId: reservation.id,
     ...takings(authorized),
     now,
     holdUntil: reservation.holdUntil,
-    intent: { kind: 'call.intent', ...callFacts(ports, authorized) },
+    intent: { kind: 'call.intent', ...reservation.facts },
   });
   const result = await failClosed(commit).catch((denial: unknown) => {
-    releaseLate(ports, authorized, { commit, reservation });
+    releaseLate(ports, { commit, reservation });
     throw denial;
   });
   if (result.kind === 'admitted') return seal(authorized, reservation);
@@ -56,21 +61,18 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
 /**
  * A commit that was given up may still come: its call was refused and never sent, so nothing must be charged when its hold expires.
  */
-function releaseLate(
-  ports: AdmitPorts,
-  authorized: Authorized,
-  { commit, reservation: { id, root } }: { commit: Promise<AdmitResult>; reservation: Reservation },
-): void {
+function releaseLate(ports: AdmitPorts, { commit, reservation }: { commit: Promise<AdmitResult>; reservation: Reservation }): void {
+  const { id, root, facts: known } = reservation;
   const release = async (): Promise<void> => {
     const result = await commit.catch(() => undefined);
     if (result?.kind !== 'admitted') return;
     const charged = formatMicros(zeroMicros);
-    const facts = { kind: 'call.outcome', ...callFacts(ports, authorized), decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
+    const facts = { kind: 'call.outcome', ...known, decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
     const ended = { charge: zeroMicros, released: true, now: ports.clock.now() };
     await ports.ledger.settle({ root, reservationId: id, ...ended, outcome: { ...facts, charged, status: 'not-sent' } });
   };
   release().catch((error: unknown) => {
-    ports.log.fault('a call that was admitted too late could not be released', error, { requestId: authorized.requestId });
+    ports.log.fault('a call that was admitted too late could not be released', error, { requestId: known.requestId });
   });
 }
 

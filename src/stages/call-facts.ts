@@ -1,10 +1,7 @@
 import type { Message } from '../domain/message.ts';
-import type { RecordFacts } from '../domain/record.ts';
 import { redact } from '../domain/redact.ts';
 import type { Ports } from './ports.ts';
-import type { Reached } from './reached.ts';
-
-type Facts = Omit<RecordFacts, 'kind'>;
+import type { CallFacts as Facts, Reached } from './reached.ts';
 
 const userAgentCharsMax = 200;
 

@@ -5,6 +5,7 @@ import type { Message, MessageId, Scanned } from '../domain/message.ts';
 import type { Era, MethodGate } from '../domain/method.ts';
 import type { Micros } from '../domain/money.ts';
 import type { Endpoint, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
+import type { RecordFacts } from '../domain/record.ts';
 import type { RunningTotal } from '../domain/risk.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { Reply } from '../ports/reply.ts';
@@ -99,7 +100,11 @@ export interface Admitted extends Authorized {
   readonly reservation: Reservation | undefined;
 }
 
+export type CallFacts = Omit<RecordFacts, 'kind'>;
+
 export interface Reservation {
+  /** What the intent said of the call; the outcome says the same, whatever was reloaded meanwhile. */
+  readonly facts: CallFacts;
   readonly id: string;
   readonly root: LedgerRoot;
   readonly holdUntil: number;

@@ -1,10 +1,9 @@
 import { formatMicros, zeroMicros } from '../domain/money.ts';
-import type { RecordFacts } from '../domain/record.ts';
-import { callFacts, methodOf } from './call-facts.ts';
+import { methodOf } from './call-facts.ts';
 import type { Ports } from './ports.ts';
-import type { Forwarded } from './reached.ts';
+import type { CallFacts, Forwarded } from './reached.ts';
 
-type SettlePorts = Pick<Ports, 'ledger' | 'clock' | 'hashArguments' | 'metrics' | 'log'>;
+type SettlePorts = Pick<Ports, 'ledger' | 'clock' | 'metrics' | 'log'>;
 
 /**
  * Ends the reservation when the answer has ended. What was sent is charged, whatever came of it (the upstream may have
@@ -28,23 +27,14 @@ export async function settle(ports: SettlePorts, forwarded: Forwarded): Promise<
       charge,
       released: !sent,
       now: ports.clock.now(),
-      outcome: outcomeFacts(ports, forwarded, formatMicros(charge)),
+      outcome: { kind: 'call.outcome', ...reservation.facts, ...outcomeFacts(ports, forwarded), charged: formatMicros(charge) },
     });
   } catch (error) {
     ports.log.fault('a call could not be settled; its hold will be captured when it expires', error, { requestId: forwarded.requestId });
   }
 }
 
-function outcomeFacts(ports: SettlePorts, forwarded: Forwarded, charged: string): RecordFacts {
-  const { status, upstreamMs, refusal, began } = forwarded;
-  return {
-    kind: 'call.outcome',
-    ...callFacts(ports, forwarded),
-    decision: 'allowed',
-    reason: refusal?.reason,
-    charged,
-    status,
-    latencyMs: Math.round(ports.clock.monotonic() - began),
-    upstreamMs,
-  };
+function outcomeFacts(ports: SettlePorts, { status, upstreamMs, refusal, began }: Forwarded): CallFacts {
+  const latencyMs = Math.round(ports.clock.monotonic() - began);
+  return { decision: 'allowed', reason: refusal?.reason, status, latencyMs, upstreamMs };
 }

@@ -1,31 +1,19 @@
 import { type Command, Option } from 'commander';
 import { mint, mintAnswer } from '../../authority/mint.ts';
+import { type GrantOptions, grantMembers } from './grant-options.ts';
 import { newKeyText } from './key-text.ts';
 import { budgets, caps, lifetime, metadata, permissions, rate, wholeNumber } from './parse-options.ts';
 import { type Registrar, tellWarnings, withAuthority } from './shell.ts';
 
-interface MintOptions {
+interface MintOptions extends GrantOptions {
   readonly name: string;
-  readonly scope?: readonly string[];
   readonly permission?: Record<string, string[]>;
-  readonly upstream?: readonly string[];
-  readonly tool?: readonly string[];
-  readonly budget?: readonly object[];
-  readonly cap?: readonly object[];
-  readonly rate?: object;
-  readonly expires?: string;
   readonly env?: string;
   readonly account?: string;
   readonly agent?: string;
   readonly bot?: string;
   readonly kind?: string;
   readonly org?: string;
-  readonly address?: readonly string[];
-  readonly maxUses?: number;
-  readonly owner?: string;
-  readonly purpose?: string;
-  readonly metadata?: Record<string, string>;
-  readonly onBehalfOf?: string;
   readonly parent?: string;
   readonly children: boolean;
 }
@@ -72,27 +60,15 @@ export function addKeysMint(keys: Command, registrar: Registrar): void {
 /** The options as the body of the mint operation; options not given are not in it, so that its defaults apply. */
 function requestOf(options: MintOptions): Record<string, unknown> {
   const body = {
+    ...grantMembers(options),
     name: options.name,
-    scopes: options.scope,
     permissions: options.permission,
-    upstreams: options.upstream,
-    tools: options.tool,
-    budgets: options.budget,
-    caps: options.cap,
-    rate: options.rate,
-    ttl: options.expires,
     environment: options.env,
     accountId: options.account,
     agentId: options.agent,
     botId: options.bot,
     kind: options.kind,
     orgId: options.org,
-    addresses: options.address,
-    maxUses: options.maxUses,
-    owner: options.owner,
-    purpose: options.purpose,
-    metadata: options.metadata,
-    onBehalfOf: options.onBehalfOf,
     parentId: options.parent,
     children: options.children ? undefined : false,
   };

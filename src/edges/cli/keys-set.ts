@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { patch, patchAnswer } from '../../authority/patch.ts';
 import { CommandFailure } from './failure.ts';
+import { type GrantOptions, grantMembers } from './grant-options.ts';
 import { keyArgument } from './key-argument.ts';
 import { keyText } from './key-text.ts';
 import { budgets, caps, lifetime, metadata, rate, wholeNumber } from './parse-options.ts';
@@ -9,21 +10,8 @@ import { type Registrar, tellWarnings, withAuthority } from './shell.ts';
 const lists = ['scopes', 'upstreams', 'tools', 'addresses', 'budgets', 'caps'] as const;
 const singles = ['rate', 'max-uses', 'owner', 'purpose', 'metadata', 'on-behalf-of'] as const;
 
-interface SetOptions {
+interface SetOptions extends GrantOptions {
   readonly name?: string;
-  readonly scope?: readonly string[];
-  readonly upstream?: readonly string[];
-  readonly tool?: readonly string[];
-  readonly budget?: readonly object[];
-  readonly cap?: readonly object[];
-  readonly rate?: object;
-  readonly expires?: string;
-  readonly address?: readonly string[];
-  readonly maxUses?: number;
-  readonly owner?: string;
-  readonly purpose?: string;
-  readonly metadata?: Record<string, string>;
-  readonly onBehalfOf?: string;
   readonly children?: 'yes' | 'no';
   readonly clear?: readonly string[];
 }
@@ -65,21 +53,9 @@ export function addKeysSet(keys: Command, registrar: Registrar): void {
 /** The options as the body of the patch operation. */
 function changesOf(options: SetOptions): Record<string, unknown> {
   const body: Record<string, unknown> = {
+    ...grantMembers(options),
     name: options.name,
-    scopes: options.scope,
-    upstreams: options.upstream,
-    tools: options.tool,
-    addresses: options.address,
-    budgets: options.budget,
-    caps: options.cap,
-    rate: options.rate,
-    ttl: options.expires,
-    maxUses: options.maxUses,
     children: options.children === undefined ? undefined : options.children === 'yes',
-    owner: options.owner,
-    purpose: options.purpose,
-    metadata: options.metadata,
-    onBehalfOf: options.onBehalfOf,
   };
   for (const name of options.clear ?? []) {
     const member = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
