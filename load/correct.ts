@@ -32,9 +32,9 @@ export async function checkCalls(options: { url: string; key: string; calls: num
 
 /** What the store says after everything has ended: nothing held, the ledger's sums equal to the journal's, every call seen on record. */
 export function checkSums(place: Place, options: { keyIds: readonly string[]; priceMicros: number; seen: number }): Promise<string[]> {
-  return place.open((authority) => {
+  return place.open(async (authority) => {
     const wrong: string[] = [];
-    const records = readJournal(authority);
+    const records = await readJournal(authority);
     const intents = records.filter(({ kind }) => kind === 'call.intent').length;
     const outcomes = records.filter(({ kind }) => kind === 'call.outcome');
     if (outcomes.length !== intents) wrong.push(`${intents} intents have ${outcomes.length} outcomes`);
@@ -44,8 +44,8 @@ export function checkSums(place: Place, options: { keyIds: readonly string[]; pr
       wrong.push(`${options.seen} calls were seen, but only ${charged} micro-units charged`);
     let spent = 0;
     for (const id of options.keyIds) {
-      const key = authority.keyring.get(id);
-      const line = key && authority.ledger.usage({ key, ancestors: [], now: Date.now() }).find(({ unit }) => unit === 'micros');
+      const key = await authority.keyring.get(id);
+      const line = key && (await authority.ledger.usage({ key, ancestors: [], now: Date.now() })).find(({ unit }) => unit === 'micros');
       if (!line) wrong.push(`key ${id} has no budget in the ledger`);
       else if (line.held !== 0) wrong.push(`key ${id} still holds ${line.held} micro-units`);
       spent += line?.spent ?? 0;

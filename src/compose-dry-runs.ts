@@ -3,7 +3,7 @@ import { createConditions } from './adapters/condition.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createHttpUpstreams } from './adapters/upstream/http.ts';
 import { callerCache, targetsOf, upstreamPools } from './compose.ts';
-import { openConfigured, requireConfig, type Surroundings, stepUpOf } from './compose-store.ts';
+import { openConfigured, openLog, requireConfig, type Surroundings, stepUpOf } from './compose-store.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import type { Policy } from './domain/policy.ts';
@@ -16,7 +16,7 @@ import { systemClock } from './system-clock.ts';
 export async function openDryRuns(surroundings: Surroundings): Promise<{ dryRuns: DryRuns; close(): Promise<void> }> {
   const { config } = await requireConfig(surroundings);
   const policy = compilePolicy(config, createConditions().compile);
-  const { store, signing } = openConfigured(config, { serving: false });
+  const { store, signing } = await openConfigured(config, { serving: false, log: openLog('error') });
   const { ledger } = store;
   const upstreams = createHttpUpstreams({ targets: targetsOf(policy), limits: upstreamPools });
   const credentialsOf = (name: string) => policy.upstreams.get(name)?.credentials ?? [];
@@ -43,9 +43,9 @@ export async function openRules(surroundings: Surroundings): Promise<RuleBench> 
   return {
     policy,
     now: () => systemClock.now(),
-    callerOf(record) {
-      const keyring = { byDigest: () => undefined, get: () => record, epoch: () => 0 };
-      const caller = callersOf(config, policy, { keyring, publicJwks: { keys: [] } }).byId(record.id);
+    async callerOf(record) {
+      const keyring = { byDigest: async () => undefined, get: async () => record, epoch: () => 0, changedAt: () => 0 };
+      const caller = await callersOf(config, policy, { keyring, publicJwks: { keys: [] } }).byId(record.id);
       if (!caller) throw new Error('a key without ancestors has no caller');
       return caller;
     },

@@ -1,8 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
+import { createFolderArchive } from './adapters/archive/folder.ts';
+import { createS3Archive } from './adapters/archive/s3.ts';
 import { createConditions } from './adapters/condition.ts';
-import { openStore, type Store } from './adapters/lmdb/store.ts';
+import { openDeferred } from './adapters/deferred-store.ts';
+import { openStore } from './adapters/lmdb/store.ts';
 import { createLog } from './adapters/log.ts';
+import { openRedisStore } from './adapters/redis/store.ts';
 import { createAwsSecrets } from './adapters/secrets/aws.ts';
 import { createVaultSecrets } from './adapters/secrets/vault.ts';
 import type { Authority } from './authority/authority.ts';
@@ -14,8 +18,11 @@ import { createCalendar } from './domain/calendar.ts';
 import { pepperId } from './domain/credential.ts';
 import { scopeProblem } from './domain/scope.ts';
 import { createSeal, type Seal } from './domain/seal.ts';
+import type { OpenedStore } from './edges/cli/deps.ts';
 import { configFailure } from './edges/cli/failure.ts';
+import type { Archive } from './ports/archive.ts';
 import type { Log } from './ports/observe.ts';
+import type { Store } from './ports/store.ts';
 import type { Throttle } from './ports/throttle.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -49,8 +56,15 @@ export async function openAuthority(
   surroundings: Surroundings,
 ): Promise<{ authority: Authority; stepUp: StepUp; config: Config; close(): Promise<void> }> {
   const { config } = await requireConfig(surroundings);
-  const { store } = openConfigured(config, { serving: false });
+  const { store } = await openConfigured(config, { serving: false, log: openLog('error') });
   return { authority: authorityOf(config, store), stepUp: stepUpOf(config, store), config, close: () => store.close() };
+}
+
+/** The store of a configuration as a whole, beside the gateways that may serve from it. */
+export async function openWholeStore(surroundings: Surroundings): Promise<OpenedStore> {
+  const { config } = await requireConfig(surroundings);
+  const { store, signing } = await openConfigured(config, { serving: false, log: openLog('error') });
+  return { store, clock: systemClock, calendar: createCalendar(), signing, close: () => store.close() };
 }
 
 export function authorityOf(config: Config, store: Store): Authority {
@@ -72,34 +86,59 @@ export function stepUpOf({ keys, stepUp }: Config, { factors }: Store, more: { t
   return createStepUp({ factors, random: randomBytes, clock: systemClock, ...stepUp, ...more, seal });
 }
 
-/** @param options.signing the keys that sign now, where they may change while the store is open */
-export function openConfigured(config: Config, options: { serving: boolean; signing?: () => Signing }) {
+/**
+ * Opens the store of a configuration. @throws Error where it is another's, damaged, must not be used, or has a gateway already
+ * @param options.serving this process is to be a gateway of the store; a shared store need not be there yet
+ * @param options.signing the keys that sign now, where they may change while the store is open; so may the thresholds
+ */
+export async function openConfigured(
+  config: Config,
+  options: { serving: boolean; log: Log; signing?: () => Signing; thresholds?: () => readonly number[] },
+): Promise<{ store: Store; signing: Signing }> {
   const first = readSigning(config.keys.signing);
-  const { serving, signing = () => first } = options;
-  const store = openStore({
-    folder: config.store.folder,
-    clock: systemClock,
-    calendar: createCalendar(),
-    signer: {
-      get kid() {
-        return signing().ed25519.kid;
-      },
-      sign: (text) => signing().ed25519.sign(text),
+  const { serving, log, signing = () => first, thresholds = () => config.budgets.thresholds } = options;
+  const open = async (): Promise<Store> => {
+    const store = await openKind(config, { serving, log, signing, thresholds });
+    try {
+      await requirePepper(store, config);
+      return store;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  };
+  return { store: serving ? await openDeferred({ open, log }) : await open(), signing: first };
+}
+
+function openKind(
+  { store, redis, journal }: Config,
+  options: { serving: boolean; log: Log; signing: () => Signing; thresholds: () => readonly number[] },
+): Promise<Store> {
+  const { serving, log, signing, thresholds } = options;
+  const signer = {
+    get kid() {
+      return signing().ed25519.kid;
     },
-    instance: randomUUID(),
-    serving,
+    sign: (text: string) => signing().ed25519.sign(text),
+  };
+  const shared = { clock: systemClock, calendar: createCalendar(), signer, instance: randomUUID(), serving, thresholds };
+  if (store.kind === 'folder') return openStore({ ...shared, folder: store.folder });
+  const { durability: mode, replicas, commandTimeoutMs } = redis;
+  return openRedisStore({
+    ...{ ...shared, log, commandTimeoutMs, url: store.url, newId: randomUUID, durability: { mode, replicas } },
+    archive: archiveOf(journal),
+    publicKeys: () => signing().checkpointKeys,
   });
-  try {
-    requirePepper(store, config);
-  } catch (error) {
-    void store.close();
-    throw error;
-  }
-  return { store, signing: first };
+}
+
+function archiveOf({ archive }: Config['journal']): Archive | undefined {
+  if (archive === undefined) return undefined;
+  if (archive.kind === 'folder') return createFolderArchive({ folder: archive.folder, random: randomBytes });
+  return createS3Archive({ address: { ...archive, prefix: archive.prefix === '' ? '' : `${archive.prefix}/` } });
 }
 
 /** The oldest pepper is the one the store began with: without it every key would be unknown. @throws Error where it is another */
-export function requirePepper(store: Store, { keys }: Config): void {
+export async function requirePepper(store: Pick<Store, 'fingerprint'>, { keys }: Config): Promise<void> {
   const [oldest = ''] = keys.peppers.slice(-1);
-  store.fingerprint('pepper', pepperId(oldest));
+  await store.fingerprint('pepper', pepperId(oldest));
 }

@@ -3,23 +3,24 @@ import { createAssertions } from './adapters/assertions.ts';
 import { createKnownCallers } from './adapters/callers/known-callers.ts';
 import { createConditions } from './adapters/condition.ts';
 import { createLiveCalls, tendEveryMs } from './adapters/live-calls.ts';
-import type { Store } from './adapters/lmdb/store.ts';
 import { createMetrics } from './adapters/metrics.ts';
+import { createRetries } from './adapters/retries.ts';
+import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createHttpUpstreams } from './adapters/upstream/http.ts';
 import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
-import type { Authority } from './authority/authority.ts';
-import { authorityOf, openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
+import { apiParts } from './compose-api.ts';
+import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import type { Policy } from './domain/policy.ts';
-import type { ApiParts } from './edges/api/deps.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
 import type { Log } from './ports/observe.ts';
+import type { Store } from './ports/store.ts';
 import type { Arrived } from './stages/reached.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -27,29 +28,28 @@ export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
 export const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
 
 /** Everything one gateway process is made of. Nothing listens yet. */
-export function composeGateway(config: Config, log: Log) {
+export async function composeGateway(config: Config, log: Log) {
   const clock = systemClock;
   const conditions = createConditions();
   const settings = createLiveSettings(config, { compile: (from) => compilePolicy(from, conditions.compile), random: randomBytes });
   const signing = () => settings.now().signing;
   const policy = () => settings.now().policy;
   const issuer = () => policy().publicUrl;
-  const { store } = openConfigured(config, { serving: true, signing });
-  const { keyring, ledger, journal } = store;
+  const thresholds = () => settings.now().config.budgets.thresholds;
+  const { store } = await openConfigured(config, { serving: true, log, signing, thresholds });
+  const { keyring, ledger, journal, duties } = store;
 
-  const callers = createKnownCallers({
-    keyring,
-    prefix: () => settings.now().config.keys.prefix,
-    peppers: () => settings.now().config.keys.peppers,
-    order: config.scopes,
-    limits: callerCache,
-    trust: { issuer, jwks: () => signing().publicJwks, clock },
-  });
-  const throttle = createThrottle();
+  const trust = { issuer, jwks: () => signing().publicJwks, clock };
+  const keys = () => settings.now().config.keys;
+  const known = { prefix: () => keys().prefix, peppers: () => keys().peppers, order: config.scopes };
+  const callers = createKnownCallers({ keyring, ...known, limits: callerCache, trust });
+  const throttle = store.throttle ?? createThrottle();
   const stepUp = stepUpOf(config, store, { throttle, seal: settings.seal });
   const live = createLiveCalls({ callers, ledger, clock, log, limits: () => settings.now().config.limits });
+  keyring.onChange((changed) => live.heard(changed));
   const metrics = createMetrics({ running: () => live.size });
   const tally = createTally({ ledger, clock, log });
+  const retries = createRetries({ clock, log });
   const upstreams = createHttpUpstreams({ targets: targetsOf(policy()), limits: upstreamPools });
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
@@ -67,6 +67,7 @@ export function composeGateway(config: Config, log: Log) {
     log,
     metrics,
     tally,
+    retries,
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: randomUUID,
   });
@@ -76,7 +77,8 @@ export function composeGateway(config: Config, log: Log) {
   const issueToken = (request: Parameters<typeof issueAccessToken>[1]): Promise<IssuedToken> => {
     return issueAccessToken({ ledger, random: randomBytes, scopes: config.scopes, signing, issuer }, request, clock.now());
   };
-  const api = apiParts(config, { settings, store }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
+  const webhooks = createWebhooks({ journal, duties, clock, log, random: Math.random, webhooks: config.webhooks });
+  const api = apiParts(config, { settings, store, live }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
 
   return {
     serve,
@@ -85,6 +87,8 @@ export function composeGateway(config: Config, log: Log) {
     tally,
     ledger,
     journal,
+    duties,
+    webhooks,
     store,
     publicJwks: () => signing().publicJwks,
     callers,
@@ -99,58 +103,43 @@ export function composeGateway(config: Config, log: Log) {
     /** The configuration in force. */
     config: () => settings.now().config,
     /** Why nothing can be admitted here, or undefined. */
-    trouble(): string | undefined {
-      try {
-        keyring.epoch();
-        return undefined;
-      } catch {
-        return 'the store cannot be read';
-      }
-    },
+    trouble: () => store.trouble(),
     boundTo: settings.boundTo,
+    ...changesOf({ settings, store, upstreams, webhooks, retries }),
+  };
+}
+
+/** How a composed gateway takes a new configuration, and how it ends. */
+function changesOf(parts: {
+  settings: LiveSettings;
+  store: Store;
+  upstreams: ReturnType<typeof createHttpUpstreams>;
+  webhooks: Webhooks;
+  retries: { close(): void };
+}) {
+  const { settings, store, upstreams, webhooks, retries } = parts;
+  return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
      * @throws Error, naming no secret, where the signing keys cannot be used or the store's own pepper is gone; then nothing has changed
      */
-    apply(from: Config) {
+    async apply(from: Config) {
       const next = settings.prepare(from);
-      requirePepper(store, from);
+      await requirePepper(store, from);
       settings.swap(next);
       upstreams.configure(targetsOf(next.policy));
+      webhooks.configure(from.webhooks);
     },
     async close() {
+      retries.close();
+      await webhooks.close();
       await upstreams.close();
       await store.close();
     },
   };
 }
 
-type Shared = Pick<ApiParts, 'callers' | 'throttle' | 'tally' | 'log' | 'policy' | 'stepUp' | 'dryRuns' | 'issueToken'>;
-
-/** What the management API works with, as the configuration is at each use. */
-function apiParts(config: Config, { settings, store }: { settings: LiveSettings; store: Store }, shared: Shared): ApiParts {
-  const authority: Authority = {
-    ...authorityOf(config, store),
-    // Keys are minted under the newest pepper, for the upstreams that are configured now.
-    get keys() {
-      return settings.now().config.keys;
-    },
-    get upstreams() {
-      return authorityOf(settings.now().config, store).upstreams;
-    },
-  };
-  return {
-    ...shared,
-    authority,
-    replays: store.replays,
-    newId: randomUUID,
-    upstreams: () => Object.values(settings.now().config.upstreams),
-    checkpointKeys: () => settings.now().signing.checkpointKeys,
-    stepUpForOperators: config.stepUp.operators,
-  };
-}
-
-export type Composed = ReturnType<typeof composeGateway>;
+export type Composed = Awaited<ReturnType<typeof composeGateway>>;
 
 export function targetsOf(policy: Policy): Map<string, string> {
   return new Map([...policy.upstreams].map(([name, { url }]) => [name, url]));

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initialise } from './authority/init.ts';
 import { authorityOf, openAuthority } from './compose-store.ts';
@@ -24,10 +25,14 @@ export async function runDemo(options: ServeOptions & { json: boolean; out: (tex
   const stopped = untilStopped(() => void gateway?.reload().catch((error) => log.fault('a reload failed', error)));
   gateway = await startGateway(options);
   const { config, composed } = gateway;
+  const { store, upstreams } = config;
   let upstream: DemoUpstream | undefined;
   try {
-    upstream = await startDemoUpstream({ main: demoServerMain(), url: config.upstreams['demo']?.url, token: demoToken(env), log });
-    const keys = await demoKeys({ authority: authorityOf(config, composed.store), folder: config.store.folder });
+    upstream = await startDemoUpstream({ main: demoServerMain(), url: upstreams['demo']?.url, token: demoToken(env), log });
+    const keys = await demoKeys({
+      authority: authorityOf(config, composed.store),
+      folder: store.kind === 'folder' ? store.folder : join(cwd, 'var'),
+    });
     options.out(demoText({ gateway, keys, operatorKey: made.operator?.key, json: options.json }));
     await stopped;
   } finally {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { openDryRuns, openRules } from './compose-dry-runs.ts';
-import { openAuthority, openLog, readConfig } from './compose-store.ts';
+import { openAuthority, openLog, openWholeStore, readConfig } from './compose-store.ts';
 import { runDemo } from './demo.ts';
 import { runCli } from './edges/cli/program.ts';
 import { serveUntilStopped } from './serve.ts';
@@ -16,6 +16,7 @@ process.exitCode = await runCli(
   {
     readConfig: ({ configFile }) => readConfig({ configFile, env, cwd }),
     openAuthority: ({ configFile }) => openAuthority({ configFile, env, cwd }),
+    openStore: ({ configFile }) => openWholeStore({ configFile, env, cwd }),
     openDryRuns: ({ configFile }) => openDryRuns({ configFile, env, cwd }),
     openRules: ({ configFile }) => openRules({ configFile, env, cwd }),
     serve: ({ configFile }) => serveUntilStopped({ configFile, env, cwd, log, version }),

@@ -32,7 +32,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   const { log, version } = options;
   const loaded = await requireConfig(options);
   const { config } = loaded;
-  const composed = composeGateway(config, log);
+  const composed = await composeGateway(config, log);
   const running = new Set<Promise<void>>();
   let draining = false;
 

@@ -5,29 +5,34 @@ import type { Log } from './ports/observe.ts';
 
 /** Puts a new configuration in force, or says why not. Both are journalled. */
 export async function takeConfig(composed: Composed, { next, config, log }: { next: Loaded; config: Config; log: Log }): Promise<void> {
-  const problems = next.ok ? applied(composed, next.config) : next.problems.map(({ path, line, message }) => ({ path, line, message }));
+  const problems = next.ok
+    ? await applied(composed, next.config)
+    : next.problems.map(({ path, line, message }) => ({ path, line, message }));
   if (!next.ok || problems.length > 0) {
     composed.metrics.configuration('rejected');
     log.warn('the changed configuration has problems; the last good one stays in force', { problems });
     await composed.ledger.record({ kind: 'config.rejected', problems: problems.length });
     return;
   }
-  for (const section of ['listen', 'store', 'scopes', 'stepUp'] as const) {
+  for (const section of ['listen', 'store', 'redis', 'scopes', 'stepUp'] as const) {
     if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) warnOfRestart(log, section);
   }
   for (const limit of ['headerBytesMax', 'headersTimeoutMs', 'bodyTimeoutMs', 'connectionsMax'] as const) {
     if (next.config.limits[limit] !== config.limits[limit]) warnOfRestart(log, `limits.${limit}`);
   }
-  if (next.config.journal.retainMs !== config.journal.retainMs) warnOfRestart(log, 'journal.retain');
+  for (const setting of ['retain', 'archive'] as const) {
+    const member = setting === 'retain' ? 'retainMs' : setting;
+    if (JSON.stringify(next.config.journal[member]) !== JSON.stringify(config.journal[member])) warnOfRestart(log, `journal.${setting}`);
+  }
   composed.metrics.configuration('reloaded');
   log.note('the configuration was reloaded', { upstreams: Object.keys(next.config.upstreams) });
   await composed.ledger.record({ kind: 'config.reloaded', upstreams: Object.keys(next.config.upstreams) });
 }
 
 /** What only shows once the keys and the store are looked at: nothing was applied then. */
-function applied(composed: Composed, config: Config): { path: string; message: string }[] {
+async function applied(composed: Composed, config: Config): Promise<{ path: string; message: string }[]> {
   try {
-    composed.apply(config);
+    await composed.apply(config);
     return [];
   } catch (error) {
     return [{ path: 'keys', message: error instanceof Error ? error.message : String(error) }];

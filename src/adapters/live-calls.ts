@@ -1,14 +1,22 @@
 import { Denial } from '../domain/denial.ts';
 import { deadReason, holdsSecret } from '../domain/key.ts';
-import type { Callers } from '../ports/callers.ts';
+import type { Caller, Callers } from '../ports/callers.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Live, LiveEntry } from '../ports/live.ts';
 import type { Log } from '../ports/observe.ts';
 
 export interface LiveCalls extends Live {
-  /** One round: cuts the streams of dead keys, renews holds that are half used. Called by a timer; never throws. */
-  tend(): void;
+  /**
+   * One round: cuts the streams of dead keys, has those of changed keys judged anew, renews holds that are half used. Called by a timer;
+   * a round that is still running is not joined by another. Never rejects.
+   */
+  tend(): Promise<void>;
+  /**
+   * The same judgement at once for the streams of these keys and of all that descend from them, or of every key.
+   * @throws Error where the store did not answer for one of them, so nobody can say that all were judged
+   */
+  heard(changed: readonly string[] | 'all'): Promise<void>;
   /** Cuts every stream that only waits (GET), so that a drain can end, and lets no new one in. */
   endStreams(): void;
   /** Cuts whatever is still running, and lets nothing new in. */
@@ -17,110 +25,174 @@ export interface LiveCalls extends Live {
 
 /** How often `tend` must run for streams of dead keys to be cut within a second (I3), in milliseconds. */
 export const tendEveryMs = 400;
-/** Streams are cut when the store has not answered for this long (I3), in milliseconds. */
-const storeSilenceMsMax = 60_000;
+/** Streams are cut when the store has not answered for this long, in milliseconds: within a minute (I3), whatever a last question waits. */
+const storeSilenceMsMax = 54_000;
+/** Keys asked for at once. */
+const batchKeys = 64;
+/** Longest wait for the answers about a batch, in milliseconds: a store that hangs must not end the rounds. */
+const batchMsMax = 5_000;
 
-type Running = LiveEntry & { heldUntil: number; renewing: boolean };
+type Running = LiveEntry & { heldUntil: number; renewing: boolean; judgedBy?: Caller };
+
+/** What runs for one key. */
+interface LiveKey {
+  readonly id: string;
+  readonly entries: Set<Running>;
+  streams: number;
+  /** The key's ancestors, which never change; undefined until it was judged once. */
+  ancestors?: readonly string[];
+}
 
 export function createLiveCalls(options: {
-  callers: Callers;
-  ledger: Ledger;
+  callers: Pick<Callers, 'byId'>;
+  ledger: Pick<Ledger, 'renew'>;
   clock: Clock;
   log: Log;
   limits: () => { streamsMax: number; streamsPerKeyMax: number; holdMsMax: number };
 }): LiveCalls {
   const { callers, ledger, clock, log } = options;
-  const entries = new Set<Running>();
-  const streamsOf = new Map<string, number>();
+  const keys = new Map<string, LiveKey>();
+  let size = 0;
   let streams = 0;
   let ended: 'streams' | 'all' | undefined;
+  let tending = false;
   let storeHeardAt = clock.monotonic();
 
-  const countStream = (entry: LiveEntry, by: 1 | -1) => {
-    if (entry.kind !== 'stream') return;
-    streams += by;
-    const left = (streamsOf.get(entry.keyId) ?? 0) + by;
-    if (left > 0) streamsOf.set(entry.keyId, left);
-    else streamsOf.delete(entry.keyId);
-  };
+  const everyEntry = () => [...keys.values()].flatMap(({ entries }) => [...entries]);
 
-  /** Why this entry's key may not go on; undefined while it may. */
-  const deathOf = (entry: LiveEntry): Parameters<LiveEntry['cut']>[0] | undefined => {
-    const caller = callers.byId(entry.keyId);
-    const now = clock.now();
+  /** Asks once for the key, whatever runs for it. What entered meanwhile was admitted by newer records than may be read here. */
+  const judgeKey = async (key: LiveKey, late: Promise<never>): Promise<void> => {
+    const concerned = [...key.entries].filter(isStreaming);
+    if (concerned.length === 0) return;
+    const caller = await Promise.race([callers.byId(key.id), late]);
     storeHeardAt = clock.monotonic();
-    if (!caller) return 'TOKEN_REVOKED';
-    for (const key of [caller.key, ...caller.ancestors]) {
-      const reason = deadReason(key, now);
-      if (reason) return reason;
+    if (caller) key.ancestors ??= caller.key.parentIds;
+    for (const entry of concerned) {
+      const death = deathOf(entry, caller, clock.now());
+      if (death) entry.cut(death);
+      else if (caller && entry.judgedBy !== caller) {
+        entry.judgedBy = caller;
+        entry.rejudge?.(caller);
+      }
     }
-    // The key lives on, but what it was opened with may have ended: a secret by rotation, an access token by its age.
-    if (entry.digest !== undefined && !holdsSecret(caller.key, { digest: entry.digest, now })) return 'TOKEN_REVOKED';
-    return entry.expiresAt !== undefined && now >= entry.expiresAt ? 'TOKEN_EXPIRED' : undefined;
   };
 
-  const renew = (entry: Running, holdMsMax: number) => {
+  const judgeOrCut = async (key: LiveKey, late: Promise<never>): Promise<unknown> => {
+    try {
+      await judgeKey(key, late);
+      return undefined;
+    } catch (error) {
+      const silentMs = clock.monotonic() - storeHeardAt;
+      if (silentMs > storeSilenceMsMax) for (const entry of [...key.entries].filter(isStreaming)) entry.cut('STORE_UNAVAILABLE');
+      return error ?? new Error('no reason was given');
+    }
+  };
+
+  /** Resolves to what kept the store from answering for one of them, or undefined. */
+  const judge = async (concerned: readonly LiveKey[]): Promise<unknown> => {
+    let trouble: unknown;
+    for (let at = 0; at < concerned.length; at += batchKeys) {
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      late.catch(() => undefined);
+      const timer = setTimeout(() => reject(new Error(`the store did not answer within ${batchMsMax} ms`)), batchMsMax);
+      const answers = await Promise.all(concerned.slice(at, at + batchKeys).map((key) => judgeOrCut(key, late)));
+      clearTimeout(timer);
+      trouble ??= answers.find((answer) => answer !== undefined);
+    }
+    return trouble;
+  };
+
+  const renew = (entry: Running, holdMsMax: number): void => {
     if (!entry.hold || entry.renewing || entry.heldUntil - clock.now() > holdMsMax / 2) return;
     const { root, reservationId } = entry.hold;
     const holdUntil = clock.now() + holdMsMax;
-    const renewed = ledger.renew({ root, reservationId, holdUntil });
     entry.renewing = true;
-    renewed
-      .then(
-        (running) => {
-          // A hold that was captured has nothing left to renew; the settle of the call corrects it.
-          entry.heldUntil = running ? holdUntil : Number.POSITIVE_INFINITY;
-        },
-        (error: unknown) => log.fault('the hold of a running call could not be renewed', error),
-      )
+    const renewed = async () => {
+      // A hold that was captured has nothing left to renew; the settle of the call corrects it.
+      entry.heldUntil = (await ledger.renew({ root, reservationId, holdUntil })) ? holdUntil : Number.POSITIVE_INFINITY;
+    };
+    renewed()
+      .catch((error: unknown) => log.fault('the hold of a running call could not be renewed', error))
       .finally(() => {
         entry.renewing = false;
       });
   };
 
+  const take = (entry: LiveEntry): (() => void) => {
+    const key = keys.get(entry.keyId) ?? { id: entry.keyId, entries: new Set(), streams: 0 };
+    const running: Running = Object.assign({ heldUntil: entry.hold?.until ?? 0, renewing: false }, entry);
+    const stream = entry.kind === 'stream' ? 1 : 0;
+    keys.set(key.id, key);
+    key.entries.add(running);
+    key.streams += stream;
+    streams += stream;
+    size += 1;
+    return () => {
+      if (!key.entries.delete(running)) return;
+      key.streams -= stream;
+      streams -= stream;
+      size -= 1;
+      if (key.entries.size === 0) keys.delete(key.id);
+    };
+  };
+
   return {
     get size() {
-      return entries.size;
+      return size;
     },
     enter(entry) {
       // A request that came before the drain began may get here only after everything was cut.
       if (ended === 'all' || (ended === 'streams' && entry.kind === 'stream')) throw new Denial('DRAINING');
       const { streamsMax, streamsPerKeyMax } = options.limits();
-      if (entry.kind === 'stream' && (streams >= streamsMax || (streamsOf.get(entry.keyId) ?? 0) >= streamsPerKeyMax)) {
+      if (entry.kind === 'stream' && (streams >= streamsMax || (keys.get(entry.keyId)?.streams ?? 0) >= streamsPerKeyMax)) {
         throw new Denial('OVERLOADED', { detail: 'Too many open streams.', facts: { retryAfterMs: 1000 } });
       }
       // What enters was admitted by the store a moment ago.
       storeHeardAt = clock.monotonic();
-      const running: Running = Object.assign({ heldUntil: entry.hold?.until ?? 0, renewing: false }, entry);
-      entries.add(running);
-      countStream(entry, 1);
-      return () => {
-        if (entries.delete(running)) countStream(entry, -1);
-      };
+      return take(entry);
     },
-    tend() {
-      const { holdMsMax } = options.limits();
-      let trouble: unknown;
-      for (const entry of entries) {
-        try {
-          const death = entry.kind === 'stream' || entry.streaming() ? deathOf(entry) : undefined;
-          if (death) entry.cut(death);
-          else renew(entry, holdMsMax);
-        } catch (error) {
-          trouble = error;
-          if (clock.monotonic() - storeHeardAt > storeSilenceMsMax) entry.cut('STORE_UNAVAILABLE');
-        }
+    async tend() {
+      if (tending) return;
+      tending = true;
+      try {
+        const { holdMsMax } = options.limits();
+        for (const entry of everyEntry()) renew(entry, holdMsMax);
+        const trouble = await judge([...keys.values()]);
+        // Once a round, not once a stream: there may be thousands.
+        if (trouble !== undefined) log.fault('the store did not answer for the running streams', trouble);
+      } finally {
+        tending = false;
       }
-      // Once a round, not once a stream: there may be thousands.
-      if (trouble !== undefined) log.fault('the store did not answer for the running streams', trouble);
+    },
+    async heard(changed) {
+      const ids = changed === 'all' ? undefined : new Set(changed);
+      const isConcerned = ({ id, ancestors }: LiveKey) => !ids || !ancestors || ids.has(id) || ancestors.some((each) => ids.has(each));
+      const trouble = await judge([...keys.values()].filter(isConcerned));
+      if (trouble !== undefined) throw new Error('The store did not answer for streams of keys that changed.', { cause: trouble });
     },
     endStreams() {
       ended ??= 'streams';
-      for (const entry of entries) if (entry.kind === 'stream') entry.cut('DRAINING');
+      for (const entry of everyEntry()) if (entry.kind === 'stream') entry.cut('DRAINING');
     },
     endAll() {
       ended = 'all';
-      for (const entry of entries) entry.cut('DRAINING');
+      for (const entry of everyEntry()) entry.cut('DRAINING');
     },
   };
+}
+
+function isStreaming(entry: LiveEntry): boolean {
+  return entry.kind === 'stream' || entry.streaming();
+}
+
+/** Why this entry may not go on; undefined while it may. @param caller its key from newest records, undefined where it is gone */
+function deathOf(entry: LiveEntry, caller: Caller | undefined, now: number): Parameters<LiveEntry['cut']>[0] | undefined {
+  if (!caller) return 'TOKEN_REVOKED';
+  for (const key of [caller.key, ...caller.ancestors]) {
+    const reason = deadReason(key, now);
+    if (reason) return reason;
+  }
+  // The key lives on, but what it was opened with may have ended: a secret by rotation, an access token by its age.
+  if (entry.digest !== undefined && !holdsSecret(caller.key, { digest: entry.digest, now })) return 'TOKEN_REVOKED';
+  return entry.expiresAt !== undefined && now >= entry.expiresAt ? 'TOKEN_EXPIRED' : undefined;
 }

@@ -39,6 +39,12 @@ export function createMetrics(options: { running: () => number }): PrometheusMet
     labelNames: ['event'],
     registers: [registry],
   });
+  const soft = new Counter({
+    name: 'keygate_soft_limits_total',
+    help: 'Admitted calls that went beyond a soft limit, by upstream.',
+    labelNames: ['upstream'],
+    registers: [registry],
+  });
   new Gauge({
     name: 'keygate_running',
     help: 'Calls and streams that run now.',
@@ -54,6 +60,7 @@ export function createMetrics(options: { running: () => number }): PrometheusMet
       seconds.observe({ upstream: sample.upstream, method, decision: sample.decision }, sample.seconds);
     },
     configuration: (event) => configurations.inc({ event }),
+    overSoftLimit: (upstream) => soft.inc({ upstream }),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -1,11 +1,14 @@
-import { formatMicros, parseMicros } from '../domain/money.ts';
+import type { Budget, Cap } from '../domain/key.ts';
+import { formatMicros, type Micros, parseMicros } from '../domain/money.ts';
 import type { RecordFacts } from '../domain/record.ts';
 import type { Actor } from '../ports/keyring.ts';
 import { type Account, LedgerConflict } from '../ports/ledger.ts';
 import type { Authority } from './authority.ts';
-import { identifierSchema, lineSchema } from './mint-request.ts';
-import { Conflict, NotFound, type RequestProblem, RequestProblems } from './problems.ts';
-import { timeText } from './view.ts';
+import { limitsOf } from './compose-record.ts';
+import { judgeRepeats } from './judge-mint.ts';
+import { type AccountLimitsRequest, accountLimitsSchema, identifierSchema, lineSchema } from './mint-request.ts';
+import { Conflict, NotFound, parseRequest, type RequestProblem, RequestProblems } from './problems.ts';
+import { type BudgetView, type CapView, limitTexts, timeText, viewLimits } from './view.ts';
 
 /** An account as people and programs see it. Amounts are decimal strings. */
 export interface AccountView {
@@ -14,21 +17,65 @@ export interface AccountView {
   readonly held: string;
   /** What new calls may still take: the balance less what running calls hold. */
   readonly available: string;
+  /** Limits on what its live keys take together, besides the balance. */
+  readonly budgets: readonly BudgetView[];
+  readonly caps: readonly CapView[];
   readonly createdAt: string;
 }
 
-/** Opens an account with a balance of nothing. @throws RequestProblems, Conflict where it exists */
-export async function createAccount(authority: Authority, id: string, by: Actor): Promise<AccountView> {
+/**
+ * Opens an account with a balance of nothing.
+ * @param limits on what its live keys take together; none unless given
+ * @throws RequestProblems, Conflict where it exists
+ */
+export async function createAccount(authority: Authority, id: string, by: Actor, limits: AccountLimitsRequest = {}): Promise<AccountView> {
   const problems = problemsOf('id', identifierSchema.safeParse(id));
   if (problems.length > 0) throw new RequestProblems(problems);
-  if (authority.ledger.account(id) !== undefined) throw new Conflict(`The account "${id}" exists already.`);
-  const facts = actFacts('account.created', id, by);
-  return viewAccount(await authority.ledger.createAccount({ id, now: authority.clock.now(), by: facts }).catch(rethrowConflict));
+  if ((await authority.ledger.account(id)) !== undefined) throw new Conflict(`The account "${id}" exists already.`);
+  const { given, texts } = readLimits(limits);
+  const facts = { ...actFacts('account.created', id, by), ...texts };
+  return viewAccount(await authority.ledger.createAccount({ id, ...given, now: authority.clock.now(), by: facts }).catch(rethrowConflict));
+}
+
+/**
+ * Replaces the budgets of an account, or its caps, or both; the next call is judged by them.
+ * @throws RequestProblems, NotFound
+ */
+export async function limitAccount(
+  authority: Authority,
+  options: { accountId: string; limits: AccountLimitsRequest; by: Actor },
+): Promise<AccountView> {
+  const { accountId, limits, by } = options;
+  const { given, texts } = readLimits(limits);
+  if (Object.keys(given).length === 0) throw new RequestProblems([{ path: '', message: 'names nothing to change' }]);
+  await findAccount(authority, accountId);
+  const facts = { ...actFacts('account.limited', accountId, by), ...texts };
+  const account = await authority.ledger.limitAccount({ id: accountId, ...given, now: authority.clock.now(), by: facts });
+  if (account === undefined) throw new NotFound(unknownAccount);
+  return viewAccount(account);
+}
+
+/** What is given and nothing else, as the ledger keeps it and as the journal names it. @throws RequestProblems */
+function readLimits(request: AccountLimitsRequest): {
+  given: { budgets?: readonly Budget[]; caps?: readonly Cap[] };
+  texts: { budgets?: string[]; caps?: string[] };
+} {
+  const { budgets, caps } = parseRequest(accountLimitsSchema, request);
+  const terms = { budgets: budgets ?? [], caps: caps ?? [] };
+  const problems: RequestProblem[] = [];
+  judgeRepeats(terms, problems);
+  if (problems.length > 0) throw new RequestProblems(problems);
+  const limits = limitsOf(terms);
+  const texts = limitTexts(limits);
+  return {
+    given: { ...(budgets && { budgets: limits.budgets }), ...(caps && { caps: limits.caps }) },
+    texts: { ...(budgets && { budgets: texts.budgets }), ...(caps && { caps: texts.caps }) },
+  };
 }
 
 /** @throws NotFound */
-export function showAccount(authority: Authority, id: string): AccountView {
-  return viewAccount(findAccount(authority, id));
+export async function showAccount(authority: Authority, id: string): Promise<AccountView> {
+  return viewAccount(await findAccount(authority, id));
 }
 
 /**
@@ -49,7 +96,7 @@ export async function creditAccount(
   }
   if (problems.length > 0 || micros === undefined) throw new RequestProblems(problems);
 
-  findAccount(authority, accountId);
+  await findAccount(authority, accountId);
   const facts = { ...actFacts('account.credited', accountId, by), amount: formatMicros(micros), reference };
   const { account, replayed } = await authority.ledger
     .credit({ accountId, amount: micros, reference, now: authority.clock.now(), by: facts })
@@ -57,16 +104,54 @@ export async function creditAccount(
   return { account: viewAccount(account), replayed };
 }
 
+/**
+ * Corrects a balance by hand, once for each reference; a reference serves one credit or one adjustment.
+ * @param options.amount decimal string with at most six places, not 0; a negative one takes away
+ * @param options.reason for the journal, 1 to 200 characters
+ * @throws RequestProblems, NotFound, Conflict as creditAccount does, and where there is not as much to take
+ */
+export async function adjustAccount(
+  authority: Authority,
+  options: { accountId: string; amount: string; reference: string; reason: string; by: Actor },
+): Promise<{ account: AccountView; replayed: boolean }> {
+  const { accountId, amount, reference, reason, by } = options;
+  const problems = [
+    ...problemsOf('reference', lineSchema(128).safeParse(reference)),
+    ...problemsOf('reason', lineSchema(200).safeParse(reason)),
+  ];
+  const micros = parseSigned(amount);
+  if (micros === undefined) {
+    problems.push({ path: 'amount', message: 'must be a decimal string with at most 6 places, from -1000000000 to 1000000000, not 0' });
+  }
+  if (problems.length > 0 || micros === undefined) throw new RequestProblems(problems);
+
+  await findAccount(authority, accountId);
+  const facts = { ...actFacts('account.adjusted', accountId, by), amount: formatMicros(micros), reference, reason };
+  const { account, replayed } = await authority.ledger
+    .adjust({ accountId, amount: micros, reference, now: authority.clock.now(), by: facts })
+    .catch(rethrowConflict);
+  return { account: viewAccount(account), replayed };
+}
+
+/** Undefined for anything but an amount other than nothing; `-0` is nothing too. */
+function parseSigned(text: string): number | undefined {
+  const micros: Micros | undefined = parseMicros(text.replace(/^-/, ''));
+  if (micros === undefined || micros === 0) return undefined;
+  return text.startsWith('-') ? -micros : micros;
+}
+
 /** The ledger alone can judge conflicts without a race. */
 function rethrowConflict(error: unknown): never {
   throw error instanceof LedgerConflict ? new Conflict(error.message) : error;
 }
 
-function findAccount(authority: Authority, id: string): Account {
-  const account = identifierSchema.safeParse(id).success ? authority.ledger.account(id) : undefined;
-  if (account === undefined) throw new NotFound('There is no account with this id.');
+async function findAccount(authority: Authority, id: string): Promise<Account> {
+  const account = identifierSchema.safeParse(id).success ? await authority.ledger.account(id) : undefined;
+  if (account === undefined) throw new NotFound(unknownAccount);
   return account;
 }
+
+const unknownAccount = 'There is no account with this id.';
 
 function viewAccount(account: Account): AccountView {
   return {
@@ -74,6 +159,7 @@ function viewAccount(account: Account): AccountView {
     balance: formatMicros(account.balance),
     held: formatMicros(account.held),
     available: formatMicros(account.balance - account.held),
+    ...viewLimits(account),
     createdAt: timeText(account.createdAt),
   };
 }

@@ -37,7 +37,8 @@ export async function bulkRevoke(authority: Authority, filter: unknown, options:
 
   const started = authority.clock.monotonic();
   const confined = confinedFilter(wanted, by);
-  const matched: KeyRecord[] = confined === undefined ? [] : [...everyKey(authority, confined)];
+  const matched: KeyRecord[] = [];
+  if (confined !== undefined) for await (const key of everyKey(authority, confined)) matched.push(key);
   const live = matched.filter((key) => key.revokedAt === undefined && key.id !== by.keyId);
   for (let at = 0; at < live.length; at += batchKeys) {
     const batch = live.slice(at, at + batchKeys);
@@ -47,6 +48,6 @@ export async function bulkRevoke(authority: Authority, filter: unknown, options:
     revoked: live.map(({ id }) => id),
     already: matched.filter((key) => key.revokedAt !== undefined).length,
     kept: matched.find((key) => key.id === by.keyId)?.id ?? null,
-    ...spreadSince(authority, started),
+    ...(await spreadSince(authority, started)),
   };
 }

@@ -21,11 +21,11 @@ export async function changeKey(
   authority: Authority,
   id: string,
   by: Actor,
-  decide: (key: KeyRecord) => Change | undefined,
+  decide: (key: KeyRecord) => Change | undefined | Promise<Change | undefined>,
 ): Promise<KeyRecord> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-    const key = findKey(authority, id, by);
-    const change = decide(key);
+    const key = await findKey(authority, id, by);
+    const change = await decide(key);
     if (change === undefined) return key;
     const record = { ...change.record, revision: key.revision + 1 };
     if (await authority.keyring.replace({ record, expected: key.revision, fact: change.fact, by })) return record;

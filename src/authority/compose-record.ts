@@ -24,13 +24,13 @@ export function composeSecret(authority: Authority, options: { environment: Envi
 }
 
 /** The record of a new key, and the key. @param parentIds from the parent up */
-export function composeRecord(
+export async function composeRecord(
   authority: Authority,
   judgement: MintJudgement,
   parentIds: readonly string[],
-): { key: string; record: KeyRecord } {
+): Promise<{ key: string; record: KeyRecord }> {
   const { terms, scopes, orgId, agentId, expiresAt, createdAt } = judgement;
-  const id = unusedId(authority);
+  const id = await unusedId(authority);
   const { key, prefix, last4, digest } = composeSecret(authority, { environment: terms.environment, id });
   const { botId, accountId, onBehalfOf, rate, maxUses, owner, purpose, metadata } = terms;
   const record: KeyRecord = {
@@ -56,9 +56,18 @@ export function composeRecord(
 /** Budgets and caps as the record keeps them. */
 export function limitsOf(terms: Pick<MintTerms, 'budgets' | 'caps'>): Pick<KeyRecord, 'budgets' | 'caps'> {
   return {
-    budgets: terms.budgets.map(({ amount, per, zone }) => ({ amount: microsOf(amount), per, zone })),
-    caps: terms.caps.map(({ calls, per, zone, tool }) => ({ calls, per, zone, ...present({ tool }) })),
+    budgets: terms.budgets.map(({ amount, per, zone, tool, soft }) => ({
+      amount: microsOf(amount),
+      per,
+      zone,
+      ...restriction({ tool, soft }),
+    })),
+    caps: terms.caps.map(({ calls, per, zone, tool, soft }) => ({ calls, per, zone, ...restriction({ tool, soft }) })),
   };
+}
+
+function restriction({ tool, soft }: { tool: string | undefined; soft: boolean | undefined }): { tool?: string; soft?: true } {
+  return { ...present({ tool }), ...(soft === true && { soft }) };
 }
 
 /** Upstreams, tools and addresses as the record keeps them: each once, addresses as blocks. */
@@ -71,10 +80,10 @@ export function reachOf(terms: Pick<MintTerms, 'upstreams' | 'tools' | 'addresse
 }
 
 /** An id that no key has. */
-export function unusedId(authority: Authority): string {
+export async function unusedId(authority: Authority): Promise<string> {
   for (let attempt = 0; attempt < idAttemptsMax; attempt += 1) {
     const id = randomId(authority.random(16));
-    if (authority.keyring.get(id) === undefined) return id;
+    if ((await authority.keyring.get(id)) === undefined) return id;
   }
   throw new Error('no unused key id was found; the random source repeats itself');
 }

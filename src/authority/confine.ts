@@ -95,13 +95,13 @@ export function confinedRequest(request: unknown, by: Actor): unknown {
 }
 
 /** What a confined operator may not mint. Accounts belong to nobody, so those are meant that keys of the organisation use already. */
-export function confinedProblems(authority: Authority, record: KeyRecord, by: Actor): RequestProblem[] {
+export async function confinedProblems(authority: Authority, record: KeyRecord, by: Actor): Promise<RequestProblem[]> {
   const { orgId } = by;
   if (orgId === undefined) return [];
   const problems: RequestProblem[] = [];
   if (record.orgId !== orgId) problems.push({ path: 'orgId', message: `must be ${orgId}, to which you are confined` });
   const { accountId } = record;
-  if (accountId !== undefined && authority.keyring.list({ filter: { orgId, accountId }, limit: 1 }).keys.length === 0) {
+  if (accountId !== undefined && (await authority.keyring.list({ filter: { orgId, accountId }, limit: 1 })).keys.length === 0) {
     problems.push({
       path: 'accountId',
       message: `no key of ${orgId} uses this account; an operator who is not confined must mint the first one`,

@@ -8,12 +8,16 @@ import type { RequestProblem } from './problems.ts';
 export type Line = readonly [KeyRecord, ...KeyRecord[]];
 
 /** The parent and its ancestors, where it may have a child now; else what stands against it. */
-export function lineOfParent(authority: Authority, parentId: string, by: Actor): { line: Line } | { problem: RequestProblem } {
-  const parent = /^[0-9A-Za-z]{8}$/.test(parentId) ? authority.keyring.get(parentId) : undefined;
+export async function lineOfParent(
+  authority: Authority,
+  parentId: string,
+  by: Actor,
+): Promise<{ line: Line } | { problem: RequestProblem }> {
+  const parent = /^[0-9A-Za-z]{8}$/.test(parentId) ? await authority.keyring.get(parentId) : undefined;
   const refused = (message: string): { problem: RequestProblem } => ({ problem: { path: 'parentId', message } });
   // A key of another organisation is told apart from none by nothing.
   if (!parent || (by.orgId !== undefined && parent.orgId !== by.orgId)) return refused('there is no key with this id');
-  const line: Line = [parent, ...ancestorsOf(authority, parent)];
+  const line: Line = [parent, ...(await ancestorsOf(authority, parent))];
   const now = authority.clock.now();
   if (line.length <= parent.parentIds.length) return refused('an ancestor of the parent was deleted');
   for (const each of line) {
@@ -28,8 +32,9 @@ export function lineOfParent(authority: Authority, parentId: string, by: Actor):
 }
 
 /** The ancestors that are still there, from the parent up. */
-export function ancestorsOf(authority: Pick<Authority, 'keyring'>, key: KeyRecord): KeyRecord[] {
-  return key.parentIds.map((id) => authority.keyring.get(id)).filter((ancestor) => ancestor !== undefined);
+export async function ancestorsOf(authority: Pick<Authority, 'keyring'>, key: KeyRecord): Promise<KeyRecord[]> {
+  const read = await Promise.all(key.parentIds.map((id) => authority.keyring.get(id)));
+  return read.filter((ancestor) => ancestor !== undefined);
 }
 
 /** In what a record is wider than any of those above it, each member once. An ancestor may have been narrowed after its child was made. */

@@ -19,7 +19,7 @@ export async function announceExpiring(
   const now = authority.clock.now();
   let announced = 0;
   let seen = 0;
-  for (const key of everyKey(authority, {})) {
+  for await (const key of everyKey(authority, {})) {
     seen += 1;
     // A long list must not hold up the calls of this process.
     if (seen % 500 === 0) await yieldToCalls();

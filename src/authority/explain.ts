@@ -28,7 +28,7 @@ export async function explainCall(
   deps: { callers: Callers; judge: (asked: Asked) => Promise<Explanation> },
   { keyId, key, ...asked }: ExplainRequest,
 ): Promise<Explanation & { readonly keyId?: string }> {
-  const caller = keyId === undefined ? await callerOf(deps.callers, key ?? '') : deps.callers.byId(keyId);
+  const caller = keyId === undefined ? await callerOf(deps.callers, key ?? '') : await deps.callers.byId(keyId);
   if (caller) return { keyId: caller.key.id, ...(await deps.judge({ ...asked, caller })) };
   if (keyId !== undefined) throw new NotFound('There is no key with this id.');
   const nobody = { scopes: { held: [], needed: [] }, price: '0', limits: [] };

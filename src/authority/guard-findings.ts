@@ -1,5 +1,6 @@
 import type { Guard } from '../domain/guard.ts';
 import { deadReason, type KeyRecord } from '../domain/key.ts';
+import { patternContains } from '../domain/narrow.ts';
 import { compileScopes, covers } from '../domain/scope.ts';
 import type { Authority } from './authority.ts';
 import { everyKey } from './list.ts';
@@ -24,11 +25,11 @@ export interface Warnings {
  * Looks at a key as it is about to be stored.
  * @param options.ancestors whose budgets bound it too  @param options.replaced the key whose place it takes, which is no second one
  */
-export function guardFindings(
+export async function guardFindings(
   authority: Authority,
   key: KeyRecord,
   options: { ancestors: readonly KeyRecord[]; replaced?: string },
-): Finding[] {
+): Promise<Finding[]> {
   const findings: Finding[] = key.scopes.flatMap((scope) => scopeFindings(key, scope));
   if (key.scopes.length === 0) findings.push({ path: 'scopes', message: 'The key has no scope, so no rule admits it to anything.' });
   if (key.expiresAt === undefined)
@@ -39,7 +40,7 @@ export function guardFindings(
       path: 'name',
       message: 'The name does not say what the key is for: whoever reads the journal must know.',
     });
-  return [...findings, ...spending(authority, key, options.ancestors), ...duplicate(authority, key, options.replaced)];
+  return [...findings, ...spending(authority, key, options.ancestors), ...(await duplicate(authority, key, options.replaced))];
 }
 
 /** Turns findings into warnings. @throws RequestProblems where the configuration refuses one of them */
@@ -76,7 +77,7 @@ function scopeFindings(key: KeyRecord, scope: string): Finding[] {
 /** Test keys spend nothing that is real, and operators call no tools. */
 function spending(authority: Authority, key: KeyRecord, ancestors: readonly KeyRecord[]): Finding[] {
   if (key.kind === 'operator' || key.environment !== 'live') return [];
-  if ([key, ...ancestors].some(({ budgets, maxUses }) => budgets.length > 0 || maxUses !== undefined)) return [];
+  if ([key, ...ancestors].some((each) => each.maxUses !== undefined || isBudgeted(key, each.budgets))) return [];
   const granted = compileScopes(key.scopes, authority.scopes);
   const reached = authority.upstreams.filter(
     ({ name, environment, pricedScopes }) =>
@@ -89,12 +90,18 @@ function spending(authority: Authority, key: KeyRecord, ancestors: readonly KeyR
   return [{ guard: 'unbudgeted', path: 'budgets', message: `The key reaches tools with a price on ${names} and has no budget.` }];
 }
 
+/** Whether a budget that refuses holds for every tool that the key may call. */
+function isBudgeted({ tools }: KeyRecord, budgets: KeyRecord['budgets']): boolean {
+  const bounds = budgets.filter(({ soft }) => soft !== true).map(({ tool = '*' }) => tool);
+  return bounds.includes('*') || (tools.length > 0 && tools.every((tool) => bounds.some((bound) => patternContains(bound, tool))));
+}
+
 /** Children are made to be many; what they spend is their parent's. */
-function duplicate(authority: Authority, key: KeyRecord, replaced: string | undefined): Finding[] {
+async function duplicate(authority: Authority, key: KeyRecord, replaced: string | undefined): Promise<Finding[]> {
   const { agentId, kind, id, parentIds, purpose = '' } = key;
   if (agentId === undefined || kind !== 'agent' || parentIds.length > 0) return [];
   const now = authority.clock.now();
-  for (const other of everyKey(authority, { agentId, kind })) {
+  for await (const other of everyKey(authority, { agentId, kind })) {
     if (other.id === id || other.id === replaced || other.parentIds.length > 0 || deadReason(other, now)) continue;
     if ((other.purpose ?? '') !== purpose || other.orgId !== key.orgId || other.environment !== key.environment) continue;
     const message = `The agent ${agentId} already has the live key ${other.id} for the same purpose: one key each keeps the audit trail readable.`;

@@ -30,12 +30,12 @@ export async function initialise(options: {
 
 /** Mints the first operator key, where no operator key of the store is alive. */
 export async function mintFirstOperator(authority: Authority, by: Actor): Promise<Minted | undefined> {
-  if (hasLiveOperator(authority)) return undefined;
+  if (await hasLiveOperator(authority)) return undefined;
   return await mint(authority, { name: 'first operator', kind: 'operator', scopes: ['manage', 'admin'] }, by);
 }
 
-function hasLiveOperator(authority: Authority): boolean {
+async function hasLiveOperator(authority: Authority): Promise<boolean> {
   const now = authority.clock.now();
-  for (const key of everyKey(authority, { kind: 'operator' })) if (deadReason(key, now) === undefined) return true;
+  for await (const key of everyKey(authority, { kind: 'operator' })) if (deadReason(key, now) === undefined) return true;
   return false;
 }

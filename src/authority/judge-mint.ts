@@ -20,7 +20,11 @@ export interface MintJudgement {
  * Judges what the schema alone cannot: bindings, lifetime, and names that must exist. Reports all problems at once.
  * @param options.notAfter the end of a key that says none is no later than this (ms since the epoch)
  */
-export function judgeMint(authority: Authority, terms: MintTerms, options: { notAfter?: number | undefined } = {}): MintJudgement {
+export async function judgeMint(
+  authority: Authority,
+  terms: MintTerms,
+  options: { notAfter?: number | undefined } = {},
+): Promise<MintJudgement> {
   const problems: RequestProblem[] = [];
   const createdAt = authority.clock.now();
   const scopes = grantedScopes(terms, problems);
@@ -29,7 +33,7 @@ export function judgeMint(authority: Authority, terms: MintTerms, options: { not
   judgeKind(terms, problems);
   judgeRepeats(terms, problems);
   judgeUpstreams(authority, terms, problems);
-  if (terms.accountId !== undefined && authority.ledger.account(terms.accountId) === undefined) {
+  if (terms.accountId !== undefined && (await authority.ledger.account(terms.accountId)) === undefined) {
     problems.push({ path: 'accountId', message: `there is no account "${terms.accountId}"` });
   }
   return { terms, problems, scopes, orgId, agentId, createdAt, expiresAt };
@@ -98,20 +102,18 @@ function judgeKind(terms: MintTerms, problems: RequestProblem[]): void {
     problems.push({ path: 'botId', message: 'only a key of kind bot is bound to a bot' });
 }
 
-/** Two limits over the same window would share one counter, and only the smaller could ever mean anything. */
-function judgeRepeats(terms: MintTerms, problems: RequestProblem[]): void {
+/** Two hard limits, or two soft ones, over the same window would share one counter, and only the smaller could ever mean anything. */
+export function judgeRepeats(terms: Pick<MintTerms, 'budgets' | 'caps'>, problems: RequestProblem[]): void {
   const repeated = (path: string, names: readonly string[]): void => {
     for (const [at, name] of names.entries()) {
       if (names.indexOf(name) !== at) problems.push({ path: `${path}[${at}]`, message: 'repeats an earlier one over the same window' });
     }
   };
   // A total never resets, so its zone has no say.
-  const windowOf = ({ per, zone }: { per: string; zone: string }): string => (per === 'total' ? per : `${per} ${zone}`);
-  repeated('budgets', terms.budgets.map(windowOf));
-  repeated(
-    'caps',
-    terms.caps.map((cap) => `${windowOf(cap)} ${cap.tool ?? ''}`),
-  );
+  const countedBy = ({ per, zone, tool = '', soft = false }: MintTerms['budgets'][number] | MintTerms['caps'][number]): string =>
+    JSON.stringify([per, per === 'total' ? '' : zone, tool, soft]);
+  repeated('budgets', terms.budgets.map(countedBy));
+  repeated('caps', terms.caps.map(countedBy));
 }
 
 function judgeUpstreams(authority: Authority, terms: MintTerms, problems: RequestProblem[]): void {

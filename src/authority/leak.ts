@@ -20,21 +20,21 @@ export async function reportLeak(authority: Authority, report: { key?: unknown; 
   if ((key === undefined) === (id === undefined) || typeof (key ?? id) !== 'string') {
     throw new RequestProblems([{ path: key === undefined ? 'id' : 'key', message: 'give either key, the whole text of the key, or id' }]);
   }
-  const found = typeof key === 'string' ? byText(authority, key) : authority.keyring.get(String(id));
+  const found = typeof key === 'string' ? await byText(authority, key) : await authority.keyring.get(String(id));
   // The text proves that its bearer holds the key, whoever that is; an id proves nothing.
   const reporter = typeof key === 'string' ? { via: by.via, ...(by.keyId === undefined ? {} : { keyId: by.keyId }) } : by;
   if (found !== undefined) await revokeLeaked(authority, found.id, reporter);
   return { received: true };
 }
 
-function byText(authority: Authority, text: string): KeyRecord | undefined {
+async function byText(authority: Authority, text: string): Promise<KeyRecord | undefined> {
   const { prefix, peppers } = authority.keys;
   const trimmed = text.trim();
   if (readKey(trimmed, prefix) === undefined) return undefined;
   const now = authority.clock.now();
   for (const pepper of peppers) {
     const digest = digestKey(trimmed, pepper);
-    const record = authority.keyring.byDigest(digest);
+    const record = await authority.keyring.byDigest(digest);
     const secret = record?.digests.find((each) => each.digest === digest);
     // A secret that a rotation ended opens nothing any more, so it is no reason to end the key.
     if (secret !== undefined) return secret.until === undefined || secret.until > now ? record : undefined;

@@ -23,14 +23,14 @@ export const pageRowsMax = 500;
 export type Confined = Pick<Actor, 'orgId'>;
 
 /** One page of keys, dead ones included. @throws RequestProblems where limit or cursor make no sense */
-export function listKeys(authority: Authority, request: PageRequest, by: Confined = {}): Page<KeyView> {
-  const page = keyPage(authority, request, by);
+export async function listKeys(authority: Authority, request: PageRequest, by: Confined = {}): Promise<Page<KeyView>> {
+  const page = await keyPage(authority, request, by);
   const now = authority.clock.now();
   return { data: page.data.map((key) => viewKey(key, now)), nextCursor: page.nextCursor };
 }
 
 /** One page of records, for acts that need more than the view. */
-export function keyPage(authority: Authority, request: PageRequest, by: Confined = {}): Page<KeyRecord> {
+export async function keyPage(authority: Authority, request: PageRequest, by: Confined = {}): Promise<Page<KeyRecord>> {
   const { limit = 50, cursor } = request;
   if (!Number.isInteger(limit) || limit < 1 || limit > pageRowsMax) {
     throw new RequestProblems([{ path: 'limit', message: `must be a whole number from 1 to ${pageRowsMax}` }]);
@@ -40,15 +40,15 @@ export function keyPage(authority: Authority, request: PageRequest, by: Confined
   }
   const filter = confinedFilter(request.filter, by);
   if (filter === undefined) return { data: [], nextCursor: null };
-  const { keys, nextCursor } = authority.keyring.list({ filter, limit, ...(cursor === undefined ? {} : { cursor }) });
+  const { keys, nextCursor } = await authority.keyring.list({ filter, limit, ...(cursor === undefined ? {} : { cursor }) });
   return { data: keys, nextCursor: nextCursor ?? null };
 }
 
 /** Every key that the filter admits, page by page. */
-export function* everyKey(authority: Pick<Authority, 'keyring'>, filter: KeyFilter): Generator<KeyRecord> {
+export async function* everyKey(authority: Pick<Authority, 'keyring'>, filter: KeyFilter): AsyncGenerator<KeyRecord> {
   let cursor: string | undefined;
   do {
-    const page = authority.keyring.list({ filter, limit: pageRowsMax, ...(cursor === undefined ? {} : { cursor }) });
+    const page = await authority.keyring.list({ filter, limit: pageRowsMax, ...(cursor === undefined ? {} : { cursor }) });
     yield* page.keys;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
@@ -64,8 +64,8 @@ export function confinedFilter(filter: KeyFilter, { orgId }: Confined): KeyFilte
  * The record with this id. @throws NotFound, also where whoever asks is confined to another organisation; its text never repeats the id,
  * since people paste whole keys by mistake (I5)
  */
-export function findKey(authority: Authority, id: string, by: Confined = {}): KeyRecord {
-  const key = /^[0-9A-Za-z]{8}$/.test(id) ? authority.keyring.get(id) : undefined;
+export async function findKey(authority: Authority, id: string, by: Confined = {}): Promise<KeyRecord> {
+  const key = /^[0-9A-Za-z]{8}$/.test(id) ? await authority.keyring.get(id) : undefined;
   if (key === undefined || (by.orgId !== undefined && key.orgId !== by.orgId))
     throw new NotFound('There is no key with this id. A key id is the eight letters and digits after kg_live_ or kg_test_.');
   return key;

@@ -44,8 +44,11 @@ const scopeSchema = z
 
 const addressSchema = z.string().superRefine((text, refinement) => reportProblem(addressProblem(text), refinement));
 
-/** A cap counts one tool or those with a prefix; any other wildcard would match nothing and so limit nothing. */
-const cappedToolSchema = lineSchema(256).refine((tool) => !tool.slice(0, -1).includes('*'), 'may hold * at its end only');
+/** A limit counts one tool or those with a prefix; any other wildcard would match nothing and so limit nothing. */
+const limitedToolSchema = lineSchema(256).refine((tool) => !tool.slice(0, -1).includes('*'), 'may hold * at its end only');
+
+/** What budgets and caps share. A soft one warns and refuses nothing. */
+const limitMembers = { per: windowSchema, tool: limitedToolSchema.optional(), soft: z.boolean().optional(), zone: zoneSchema };
 
 const metadataSchema = z
   .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 letters, digits, ".", "_" or "-"'), lineSchema(512))
@@ -58,10 +61,8 @@ const fields = {
   permissions: z.record(z.string(), z.array(z.string()).max(64)),
   expires_days: z.int('must be a whole number of days').min(1, 'must be at least 1').max(36_525, 'must be at most 36525'),
   ttl: z.string().refine((text) => text === 'never' || parseLifetime(text) !== undefined, 'must be such as 15m, 12h, 30d or never'),
-  budgets: z.array(z.strictObject({ amount: amountSchema, per: windowSchema, zone: zoneSchema })).max(16, 'must be at most 16 budgets'),
-  caps: z
-    .array(z.strictObject({ calls: countSchema, per: windowSchema, tool: cappedToolSchema.optional(), zone: zoneSchema }))
-    .max(32, 'must be at most 32 caps'),
+  budgets: z.array(z.strictObject({ amount: amountSchema, ...limitMembers })).max(16, 'must be at most 16 budgets'),
+  caps: z.array(z.strictObject({ calls: countSchema, ...limitMembers })).max(32, 'must be at most 32 caps'),
   rate: z.strictObject({ calls: countSchema.max(1_000_000), perSeconds: countSchema.max(86_400, 'must be at most 86400') }),
   upstreams: z.array(identifierSchema).max(256),
   tools: z.array(lineSchema(256)).max(256),
@@ -122,6 +123,11 @@ export const patchRequestSchema = z.strictObject({
   metadata: fields.metadata.nullish(),
   onBehalfOf: fields.onBehalfOf.nullish(),
 });
+
+/** The limits of an account; those left out are none when it is opened, and stay when it is changed. */
+export const accountLimitsSchema = z.strictObject({ budgets: fields.budgets.optional(), caps: fields.caps.optional() });
+
+export type AccountLimitsRequest = z.input<typeof accountLimitsSchema>;
 
 export type PatchRequest = z.input<typeof patchRequestSchema>;
 

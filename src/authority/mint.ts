@@ -32,13 +32,13 @@ export async function mint(
   options: { holder?: KeyRecord } = {},
 ): Promise<Minted> {
   const { holder } = options;
-  const line = readLine(authority, request, { by, holder });
+  const line = await readLine(authority, request, { by, holder });
   const from = line?.[0] ?? holder;
   const confined = confinedRequest(request, by);
   const terms = parseRequest(mintRequestSchema, from === undefined ? confined : inherited(confined, from));
   const above = [...(line ?? []), ...(holder === undefined ? [] : [holder])];
-  const judgement = judgeMint(authority, terms, { notAfter: earliestEnd(above) });
-  const { key, record } = composeRecord(authority, judgement, line?.map(({ id }) => id) ?? []);
+  const judgement = await judgeMint(authority, terms, { notAfter: earliestEnd(above) });
+  const { key, record } = await composeRecord(authority, judgement, line?.map(({ id }) => id) ?? []);
   const lifePath = terms.expires_days === undefined ? 'ttl' : 'expires_days';
   const wider = wideningsOf(authority, record, above).map(({ path, message }) => ({
     path: path === 'expiresAt' ? lifePath : path,
@@ -46,13 +46,14 @@ export async function mint(
   }));
   const problems = [...judgement.problems];
   // What is wrong in itself is told once.
-  const asked = [...confinedProblems(authority, record, by), ...holderProblems(record, holder), ...agentProblems(record, { by, line })];
+  const confinement = await confinedProblems(authority, record, by);
+  const asked = [...confinement, ...holderProblems(record, holder), ...agentProblems(record, { by, line })];
   for (const problem of [...wider, ...asked]) {
     if (!problems.some(({ path }) => path === problem.path)) problems.push(problem);
   }
   if (problems.length > 0) throw new RequestProblems(problems);
 
-  const warned = heedFindings(authority, guardFindings(authority, record, { ancestors: line ?? [] }));
+  const warned = heedFindings(authority, await guardFindings(authority, record, { ancestors: line ?? [] }));
   await authority.keyring.insert(record, by);
   return { key, record: viewKey(record, authority.clock.now()), ...warned };
 }
@@ -62,7 +63,7 @@ export async function mint(
  * @param request the body of `POST /keys/{id}/children`
  */
 export async function mintChild(authority: Authority, parentId: string, request: MintRequest | unknown, by: Actor): Promise<Minted> {
-  const { id } = findKey(authority, parentId, by);
+  const { id } = await findKey(authority, parentId, by);
   if (typeof request !== 'object' || request === null || Array.isArray(request)) return await mint(authority, request, by);
   const named = (request as { parentId?: unknown }).parentId;
   if (named !== undefined && named !== id) throw new RequestProblems([{ path: 'parentId', message: 'names another parent' }]);
@@ -84,10 +85,14 @@ function agentProblems({ agentId }: KeyRecord, { by, line }: { by: Actor; line: 
 }
 
 /** The parent must be known before the request can be read, since it says what the request leaves out. */
-function readLine(authority: Authority, request: unknown, { by, holder }: { by: Actor; holder: KeyRecord | undefined }): Line | undefined {
+async function readLine(
+  authority: Authority,
+  request: unknown,
+  { by, holder }: { by: Actor; holder: KeyRecord | undefined },
+): Promise<Line | undefined> {
   const parentId = typeof request === 'object' && request !== null ? (request as { parentId?: unknown }).parentId : undefined;
   if (typeof parentId !== 'string') return undefined;
-  const found = lineOfParent(authority, parentId, by);
+  const found = await lineOfParent(authority, parentId, by);
   // Whatever else stands there, or does not, is told apart by nothing: a holder without an organisation could read other keys off the problems.
   if (holder !== undefined && !('line' in found && found.line.some(({ id }) => id === holder.id))) {
     throw new RequestProblems([{ path: 'parentId', message: `must be ${holder.id}, the key that asks, or one that descends from it` }]);

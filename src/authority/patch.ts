@@ -11,7 +11,7 @@ import { guardFindings, heedFindings, type Warnings } from './guard-findings.ts'
 import { judgeMint } from './judge-mint.ts';
 import { type MintTerms, type PatchRequest, patchRequestSchema } from './mint-request.ts';
 import { parseRequest, type RequestProblem, RequestProblems } from './problems.ts';
-import { type KeyView, timeText, viewKey } from './view.ts';
+import { type KeyView, limitTexts, timeText, viewKey } from './view.ts';
 
 export interface Patched extends Warnings {
   readonly record: KeyView;
@@ -30,10 +30,10 @@ export async function patch(authority: Authority, id: string, request: PatchRequ
   const named = Object.keys(changes).filter((name) => changes[name as keyof Changes] !== undefined);
   if (named.length === 0) throw new RequestProblems([{ path: '', message: 'names nothing to change' }]);
   let warned: Warnings = { warnings: [], guards: [] };
-  const record = await changeKey(authority, id, by, (key) => {
+  const record = await changeKey(authority, id, by, async (key) => {
     requireAlive(authority, key, 'changed');
-    const changed = changedRecord(authority, { key, changes, named });
-    warned = heedNew(authority, key, changed);
+    const changed = await changedRecord(authority, { key, changes, named });
+    warned = await heedNew(authority, key, changed);
     return { record: changed, fact: factOf(changed, named) };
   });
   return { record: viewKey(record, authority.clock.now()), ...warned };
@@ -45,11 +45,11 @@ export function patchAnswer({ record, warnings, guards }: Patched): Record<strin
 }
 
 /** The record as it would be. @throws RequestProblems, about named members alone: what stands already is not judged again */
-function changedRecord(
+async function changedRecord(
   authority: Authority,
   { key, changes, named }: { key: KeyRecord; changes: Changes; named: readonly string[] },
-): KeyRecord {
-  const judgement = judgeMint(authority, termsOf(key, changes));
+): Promise<KeyRecord> {
+  const judgement = await judgeMint(authority, termsOf(key, changes));
   const hasScopes = changes.scopes !== undefined || changes.permissions !== undefined;
   const hasLife = changes.ttl !== undefined || changes.expires_days !== undefined;
   const lifePath = changes.expires_days === undefined ? 'ttl' : 'expires_days';
@@ -64,7 +64,7 @@ function changedRecord(
     ...(hasLife ? { expiresAt: judgement.expiresAt ?? null } : {}),
     ...{ ...optional, metadata: changes.metadata, onBehalfOf: changes.onBehalfOf },
   });
-  const wider = wideningsOf(authority, record, ancestorsOf(authority, key)).map(({ path, message }) =>
+  const wider = wideningsOf(authority, record, await ancestorsOf(authority, key)).map(({ path, message }) =>
     path === 'expiresAt'
       ? { path: lifePath, message }
       : path.startsWith('scopes') && changes.scopes === undefined
@@ -93,7 +93,7 @@ function termsOf(key: KeyRecord, changes: Changes): MintTerms {
     kind: key.kind,
     environment: key.environment,
     scopes,
-    budgets: changes.budgets ?? key.budgets.map(({ amount, per, zone }) => ({ amount: formatMicros(amount), per, zone })),
+    budgets: changes.budgets ?? key.budgets.map((budget) => ({ ...budget, amount: formatMicros(budget.amount) })),
     caps: changes.caps ?? key.caps.map((cap) => ({ ...cap })),
     upstreams: changes.upstreams ?? [...key.upstreams],
     tools: changes.tools ?? [...key.tools],
@@ -118,12 +118,13 @@ function assign(key: KeyRecord, members: { [Name in keyof KeyRecord]?: KeyRecord
 }
 
 /** Only what the change brings: a key that was minted before a guard was set can still be renamed. */
-function heedNew(authority: Authority, before: KeyRecord, after: KeyRecord): Warnings {
-  const ancestors = ancestorsOf(authority, before);
-  const stood = new Set(guardFindings(authority, before, { ancestors }).map(({ message }) => message));
+async function heedNew(authority: Authority, before: KeyRecord, after: KeyRecord): Promise<Warnings> {
+  const ancestors = await ancestorsOf(authority, before);
+  const stood = new Set((await guardFindings(authority, before, { ancestors })).map(({ message }) => message));
+  const found = await guardFindings(authority, after, { ancestors });
   return heedFindings(
     authority,
-    guardFindings(authority, after, { ancestors }).filter(({ message }) => !stood.has(message)),
+    found.filter(({ message }) => !stood.has(message)),
   );
 }
 
@@ -132,8 +133,7 @@ function factOf(key: KeyRecord, named: readonly string[]): KeyFact {
   const { scopes, upstreams, tools, addresses, maxUses = null, rate = null } = key;
   const values = {
     ...{ scopes, permissions: scopes, upstreams, tools, addresses, maxUses, rate },
-    budgets: key.budgets.map(({ amount, per, zone }) => `${formatMicros(amount)}/${per}@${zone}`),
-    caps: key.caps.map(({ calls, per, zone, tool }) => `${calls}/${per}@${zone}${tool === undefined ? '' : `:${tool}`}`),
+    ...limitTexts(key),
   };
   const shown = Object.entries(values).filter(([name]) => named.includes(name) && name !== 'permissions');
   const hasScopes = named.includes('permissions') ? { scopes } : {};

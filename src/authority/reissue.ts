@@ -12,7 +12,7 @@ import { parseLifetime } from './duration.ts';
 import { guardFindings, heedFindings, type Warnings } from './guard-findings.ts';
 import { findKey } from './list.ts';
 import { Conflict, parseRequest, type RequestProblem, RequestProblems } from './problems.ts';
-import { readReason, revoke } from './revoke.ts';
+import { endKey, readReason } from './revoke.ts';
 import { type KeyView, viewKey } from './view.ts';
 
 export interface Reissued extends Warnings {
@@ -49,17 +49,17 @@ const reissueRequestSchema = z.strictObject({
  */
 export async function reissue(authority: Authority, id: string, request: unknown, by: Actor): Promise<Reissued> {
   const { ttl, scopes, reason } = parseRequest(reissueRequestSchema, request ?? {});
-  const old = findKey(authority, id, by);
+  const old = await findKey(authority, id, by);
   requireAlive(authority, old, 'reissued');
   const why = readReason(reason, 'reissued');
   const now = authority.clock.now();
-  const newId = unusedId(authority);
+  const newId = await unusedId(authority);
   const secret = composeSecret(authority, { environment: old.environment, id: newId });
   const { expiresAt: _end, scopes: _scopes, ...grants } = old;
   const expiresAt = endOf(authority, old, ttl);
   const record: KeyRecord = {
     ...grants,
-    ...whatIsLeft(authority, old),
+    ...(await whatIsLeft(authority, old)),
     id: newId,
     prefix: secret.prefix,
     last4: secret.last4,
@@ -69,20 +69,20 @@ export async function reissue(authority: Authority, id: string, request: unknown
     digests: [secret.digest],
     ...(expiresAt === undefined ? {} : { expiresAt }),
   };
-  const ancestors = ancestorsOf(authority, old);
+  const ancestors = await ancestorsOf(authority, old);
   const problems = problemsOf(authority, { old, record, ancestors, ttl });
-  problems.push(...confinedProblems(authority, record, by));
+  problems.push(...(await confinedProblems(authority, record, by)));
   if (problems.length > 0) throw new RequestProblems(problems);
-  const warned = heedFindings(authority, guardFindings(authority, record, { ancestors, replaced: old.id }));
+  const warned = heedFindings(authority, await guardFindings(authority, record, { ancestors, replaced: old.id }));
 
   await authority.keyring.insert(record, by);
   // Should this fail, the new key is one whose text nobody was ever told.
   const ending = `; replaced by ${newId}`;
   const end = `${why.slice(0, 200 - ending.length).toWellFormed()}${ending}`;
-  const replaced = await revoke(authority, old.id, { reason: end, by });
+  const replaced = await endKey(authority, old.id, { reason: end, by });
   if (replaced.record.revokedReason !== end) {
     // Somebody else ended it first. Its totals must not be given twice, nor a leaked key come back under another id.
-    await revoke(authority, newId, { reason: 'the key it was to replace ended meanwhile', by });
+    await endKey(authority, newId, { reason: 'the key it was to replace ended meanwhile', by });
     throw new Conflict('The key was revoked or reissued meanwhile; nothing took its place here.');
   }
   return { key: secret.key, record: viewKey(record, now), replaced: replaced.record, ...warned };
@@ -124,19 +124,23 @@ function problemsOf(
 }
 
 /** Totals and uses less what is spent and held of them. */
-function whatIsLeft(authority: Authority, old: KeyRecord): Partial<KeyRecord> {
-  const lines = authority.ledger.usage({ key: old, ancestors: [], now: authority.clock.now() });
+async function whatIsLeft(authority: Authority, old: KeyRecord): Promise<Partial<KeyRecord>> {
+  const lines = await authority.ledger.usage({ key: old, ancestors: [], now: authority.clock.now() });
   const left = (name: string, limit: number): number => {
     const line = lines.find(({ limitName }) => limitName === `key:${old.id} ${name}`);
     return line === undefined ? limit : Math.max(0, limit - line.spent - line.held);
   };
   return {
     budgets: old.budgets.map((budget) =>
-      budget.per === 'total' ? { ...budget, amount: (left('budget total', budget.amount) || zeroMicros) as Micros } : budget,
+      budget.per === 'total'
+        ? { ...budget, amount: (left(`budget total${ofTool(budget)}`, budget.amount) || zeroMicros) as Micros }
+        : budget,
     ),
-    caps: old.caps.map((cap) =>
-      cap.per === 'total' ? { ...cap, calls: left(`cap total${cap.tool === undefined ? '' : ` ${cap.tool}`}`, cap.calls) } : cap,
-    ),
+    caps: old.caps.map((cap) => (cap.per === 'total' ? { ...cap, calls: left(`cap total${ofTool(cap)}`, cap.calls) } : cap)),
     ...(old.maxUses === undefined ? {} : { maxUses: left('uses', old.maxUses) }),
   };
+}
+
+function ofTool({ tool }: { tool?: string }): string {
+  return tool === undefined ? '' : ` ${tool}`;
 }

@@ -16,9 +16,9 @@ export interface Removed extends Spread {
  */
 export async function remove(authority: Authority, id: string, options: { reason?: unknown; by: Actor }): Promise<Removed> {
   const reason = readReason(options.reason, 'deleted by an operator');
-  findKey(authority, id, options.by);
   const started = authority.clock.monotonic();
+  await findKey(authority, id, options.by);
   const record = await authority.keyring.remove(id, { reason, at: authority.clock.now(), by: options.by });
   if (record === undefined) throw new NotFound('There is no key with this id.');
-  return { id, deleted: true, ...spreadSince(authority, started) };
+  return { id, deleted: true, ...(await spreadSince(authority, started)) };
 }

@@ -5,14 +5,19 @@ import { lineSchema } from './mint-request.ts';
 import { NotFound, RequestProblems } from './problems.ts';
 import { type KeyView, viewKey } from './view.ts';
 
-/** How far a revocation has come. */
+/** How far a revocation has come. The commit itself is durable: from then on every admit of every replica refuses the key (I3). */
 export interface Spread {
-  /** How long the durable commit took, in milliseconds. From then on every admit of every process on this store refuses (I3). */
+  /** From the request until every live replica had acted on it (cut the key's streams), or the bound had passed, in milliseconds. */
   readonly elapsedMs: number;
-  /** Replicas that know of it, and those that have not said so yet. On the embedded store the commit itself is the one acknowledgement. */
+  /** How many replicas have acted on it, and how many have not said so yet. */
   readonly acknowledged: number;
   readonly pending: number;
+  /** Names of those that have not; `unknown` where the store could not be asked after the commit. */
+  readonly pendingReplicas: readonly string[];
 }
+
+/** How long replicas are waited for, in milliseconds. */
+const acknowledgeMsMax = 2_000;
 
 export interface Revoked extends Spread {
   readonly record: KeyView;
@@ -26,16 +31,30 @@ export interface Revoked extends Spread {
  * @throws NotFound, RequestProblems
  */
 export async function revoke(authority: Authority, id: string, options: { reason?: unknown; by: Actor }): Promise<Revoked> {
-  const reason = readReason(options.reason, 'revoked by an operator');
-  const before = findKey(authority, id, options.by);
   const started = authority.clock.monotonic();
-  const record = await authority.keyring.revoke(id, { reason, at: authority.clock.now(), by: options.by });
-  if (record === undefined) throw new NotFound('There is no key with this id.');
-  return { record: viewKey(record, authority.clock.now()), already: before.revokedAt !== undefined, ...spreadSince(authority, started) };
+  const ended = await endKey(authority, id, options);
+  return { ...ended, ...(await spreadSince(authority, started)) };
 }
 
-export function spreadSince({ clock }: Pick<Authority, 'clock'>, started: number): Spread {
-  return { elapsedMs: Math.round((clock.monotonic() - started) * 1000) / 1000, acknowledged: 1, pending: 0 };
+/** The commit alone, for acts that wait for nobody. @throws NotFound, RequestProblems */
+export async function endKey(
+  authority: Authority,
+  id: string,
+  options: { reason?: unknown; by: Actor },
+): Promise<Pick<Revoked, 'record' | 'already'>> {
+  const reason = readReason(options.reason, 'revoked by an operator');
+  const before = await findKey(authority, id, options.by);
+  const record = await authority.keyring.revoke(id, { reason, at: authority.clock.now(), by: options.by });
+  if (record === undefined) throw new NotFound('There is no key with this id.');
+  return { record: viewKey(record, authority.clock.now()), already: before.revokedAt !== undefined };
+}
+
+/** Waits for the replicas. @param started when the act began, on the monotonic clock */
+export async function spreadSince({ clock, keyring }: Pick<Authority, 'clock' | 'keyring'>, started: number): Promise<Spread> {
+  // The keys are dead whatever this says, so a store that fails only now must not make the act look as if it had failed.
+  const { acknowledged, pending } = await keyring.acknowledged(acknowledgeMsMax).catch(() => ({ acknowledged: [], pending: ['unknown'] }));
+  const elapsedMs = Math.round((clock.monotonic() - started) * 1000) / 1000;
+  return { elapsedMs, acknowledged: acknowledged.length, pending: pending.length, pendingReplicas: pending };
 }
 
 /** Why, for the journal. @throws RequestProblems for what is no one line */

@@ -34,11 +34,11 @@ export async function rotate(
   by: Actor,
 ): Promise<Rotated> {
   const overlapMs = readOverlap(options.overlap);
-  const { environment } = findKey(authority, id, by);
+  const { environment } = await findKey(authority, id, by);
   const secret = composeSecret(authority, { environment, id });
-  const record = await changeKey(authority, id, by, (key) => {
+  const record = await changeKey(authority, id, by, async (key) => {
     requireAlive(authority, key, 'rotated');
-    if (options.holder !== undefined) requireWithin(authority, key, options.holder);
+    if (options.holder !== undefined) await requireWithin(authority, key, options.holder);
     const until = authority.clock.now() + overlapMs;
     const before = key.digests.find((digest) => digest.until === undefined);
     const digests = [secret.digest, ...(before === undefined || overlapMs === 0 ? [] : [{ ...before, until }])];
@@ -55,9 +55,9 @@ export function rotateAnswer({ key, record }: Rotated): Record<string, unknown> 
 }
 
 /** A new secret is as good as a new key. Its end stands since it was minted, and is nothing that the holder chooses. */
-function requireWithin(authority: Authority, key: KeyRecord, holder: KeyRecord): void {
+async function requireWithin(authority: Authority, key: KeyRecord, holder: KeyRecord): Promise<void> {
   if (key.id === holder.id || key.parentIds.includes(holder.id)) return;
-  const above = [holder, ...ancestorsOf(authority, holder)];
+  const above = [holder, ...(await ancestorsOf(authority, holder))];
   const wider = wideningsOf(authority, key, above).filter(({ path }) => path !== 'expiresAt');
   if (wider.length === 0 && !isLimited(holder)) return;
   throw new Denial('INSUFFICIENT_SCOPE', {

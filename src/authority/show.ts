@@ -8,8 +8,9 @@ export interface KeyShown extends KeyView {
 }
 
 /** @throws NotFound */
-export function showKey(authority: Authority, id: string, by: Confined = {}): KeyShown {
-  const key = findKey(authority, id, by);
-  const childIds = [...everyKey(authority, { parentId: key.id })].map((child) => child.id);
+export async function showKey(authority: Authority, id: string, by: Confined = {}): Promise<KeyShown> {
+  const key = await findKey(authority, id, by);
+  const childIds: string[] = [];
+  for await (const child of everyKey(authority, { parentId: key.id })) childIds.push(child.id);
   return { ...viewKey(key, authority.clock.now()), childIds };
 }

@@ -32,7 +32,7 @@ export interface StepUp {
   /** Takes a code of six digits. Each is good once. @throws Conflict where the factor keeps changing */
   verify(keyId: string, code: string): Promise<StepUpAnswer>;
   /** Until when the passed step-up of this key lasts, ms since the epoch; 0 where none lasts. */
-  freshUntil(keyId: string, now: number): number;
+  freshUntil(keyId: string, now: number): Promise<number>;
 }
 
 /** What authenticator apps take for granted: SHA-1, six digits, thirty seconds. One step to either side allows for clocks (section 5.2). */
@@ -58,14 +58,14 @@ export function createStepUp(options: {
 }): StepUp {
   const { factors, seal, random, clock, freshForMs, throttle } = options;
 
-  const freshUntil = (keyId: string, now: number): number => {
-    const factor = factors.get(keyId);
+  const freshUntil = async (keyId: string, now: number): Promise<number> => {
+    const factor = await factors.get(keyId);
     return factor?.confirmed && now < factor.freshUntil ? factor.freshUntil : 0;
   };
 
   /** One attempt on the factor as it stands; undefined where it was changed meanwhile. */
   const attempt = async (keyId: string, code: string): Promise<StepUpAnswer | undefined> => {
-    const factor = factors.get(keyId);
+    const factor = await factors.get(keyId);
     const now = clock.now();
     if (!factor) return { ok: false, reason: 'not-enrolled' };
     if (now < factor.lockedUntil) return { ok: false, reason: 'locked', retryAfterMs: factor.lockedUntil - now };
@@ -85,8 +85,8 @@ export function createStepUp(options: {
   return {
     freshUntil,
     async enrol(keyId, by) {
-      const before = factors.get(keyId);
-      if (by.keyId === keyId && freshUntil(keyId, clock.now()) === 0) {
+      const before = await factors.get(keyId);
+      if (by.keyId === keyId && (await freshUntil(keyId, clock.now())) === 0) {
         const detail = before?.confirmed
           ? 'Pass a step-up with the factor enrolled before.'
           : 'An operator enrols the first factor of a key.';

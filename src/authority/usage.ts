@@ -2,6 +2,7 @@ import type { KeyRecord } from '../domain/key.ts';
 import { formatMicros } from '../domain/money.ts';
 import type { UsageLine } from '../ports/ledger.ts';
 import type { Authority } from './authority.ts';
+import { ancestorsOf } from './descent.ts';
 import { type Confined, findKey, keyPage, type Page, type PageRequest } from './list.ts';
 import { type KeyStatus, statusOf, timeText } from './view.ts';
 
@@ -14,6 +15,10 @@ export interface LimitView {
   readonly held: string | number;
   /** Never below nothing, even where a limit was lowered under what is spent. */
   readonly remaining: string | number;
+  /** Whole percent of the limit that is spent; above 100 where a soft one was passed, or a limit lowered. */
+  readonly percent: number;
+  /** Whether it warns and refuses nothing. */
+  readonly soft: boolean;
   /** Null where it never resets. */
   readonly resetAt: string | null;
 }
@@ -29,26 +34,26 @@ export interface UsageView {
 }
 
 /** @throws NotFound */
-export function keyUsage(authority: Authority, id: string, by: Confined = {}): UsageView {
-  return usageOf(authority, findKey(authority, id, by));
+export async function keyUsage(authority: Authority, id: string, by: Confined = {}): Promise<UsageView> {
+  return await usageOf(authority, await findKey(authority, id, by));
 }
 
 /** One page of keys with their use. @throws RequestProblems */
-export function listUsage(authority: Authority, request: PageRequest, by: Confined = {}): Page<UsageView> {
-  const page = keyPage(authority, request, by);
-  return { data: page.data.map((key) => usageOf(authority, key)), nextCursor: page.nextCursor };
+export async function listUsage(authority: Authority, request: PageRequest, by: Confined = {}): Promise<Page<UsageView>> {
+  const page = await keyPage(authority, request, by);
+  return { data: await Promise.all(page.data.map((key) => usageOf(authority, key))), nextCursor: page.nextCursor };
 }
 
-function usageOf(authority: Authority, key: KeyRecord): UsageView {
+async function usageOf(authority: Authority, key: KeyRecord): Promise<UsageView> {
   const now = authority.clock.now();
-  const ancestors = key.parentIds.map((id) => authority.keyring.get(id)).filter((parent) => parent !== undefined);
+  const lines = await authority.ledger.usage({ key, ancestors: await ancestorsOf(authority, key), now });
   return {
     id: key.id,
     name: key.name,
     environment: key.environment,
     status: statusOf(key, now),
     accountId: key.accountId ?? null,
-    limits: authority.ledger.usage({ key, ancestors, now }).map(viewLimit),
+    limits: lines.map(viewLimit),
   };
 }
 
@@ -61,6 +66,13 @@ function viewLimit(line: UsageLine): LimitView {
     spent: amount(line.spent),
     held: amount(line.held),
     remaining: amount(Math.max(0, line.limit - line.spent - line.held)),
+    percent: percentOf(line),
+    soft: line.soft === true,
     resetAt: line.resetAt === undefined ? null : timeText(line.resetAt),
   };
+}
+
+/** Rounded down, in whole numbers, as thresholds are compared; a limit of nothing is used up. */
+function percentOf({ spent, limit }: UsageLine): number {
+  return limit === 0 ? 100 : Number((BigInt(spent) * 100n) / BigInt(limit));
 }

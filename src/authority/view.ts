@@ -19,8 +19,8 @@ export interface KeyView {
   readonly onBehalfOf: string | null;
   readonly parentIds: readonly string[];
   readonly scopes: readonly string[];
-  readonly budgets: readonly { readonly amount: string; readonly per: string; readonly zone: string }[];
-  readonly caps: readonly { readonly calls: number; readonly per: string; readonly zone: string; readonly tool: string | null }[];
+  readonly budgets: readonly BudgetView[];
+  readonly caps: readonly CapView[];
   readonly rate: { readonly calls: number; readonly perSeconds: number } | null;
   readonly upstreams: readonly string[];
   readonly tools: readonly string[];
@@ -40,6 +40,42 @@ export interface KeyView {
   readonly revision: number;
 }
 
+interface RestrictionView {
+  readonly per: string;
+  readonly zone: string;
+  /** Null = every tool. */
+  readonly tool: string | null;
+  /** Whether it warns and refuses nothing. */
+  readonly soft: boolean;
+}
+
+export interface BudgetView extends RestrictionView {
+  readonly amount: string;
+}
+
+export interface CapView extends RestrictionView {
+  readonly calls: number;
+}
+
+/** Limits as people and programs see them, of a key or an account. */
+export function viewLimits({ budgets, caps }: Pick<KeyRecord, 'budgets' | 'caps'>): { budgets: BudgetView[]; caps: CapView[] } {
+  return {
+    budgets: budgets.map(({ amount, per, zone, tool = null, soft = false }) => ({ amount: formatMicros(amount), per, zone, tool, soft })),
+    caps: caps.map(({ calls, per, zone, tool = null, soft = false }) => ({ calls, per, zone, tool, soft })),
+  };
+}
+
+/** Limits in a line each, as the journal names them: `5/day@UTC:tool=get_*:soft`. */
+export function limitTexts(limits: Pick<KeyRecord, 'budgets' | 'caps'>): { budgets: string[]; caps: string[] } {
+  const suffix = ({ per, zone, tool, soft }: RestrictionView): string =>
+    `/${per}@${zone}${tool === null ? '' : `:tool=${tool}`}${soft ? ':soft' : ''}`;
+  const { budgets, caps } = viewLimits(limits);
+  return {
+    budgets: budgets.map((budget) => `${budget.amount}${suffix(budget)}`),
+    caps: caps.map((cap) => `${cap.calls}${suffix(cap)}`),
+  };
+}
+
 /** The public form of a record. Members are named one by one, so that nothing added to the record shows by accident (I5). */
 export function viewKey(key: KeyRecord, now: number): KeyView {
   return {
@@ -57,8 +93,7 @@ export function viewKey(key: KeyRecord, now: number): KeyView {
     onBehalfOf: key.onBehalfOf ?? null,
     parentIds: key.parentIds,
     scopes: key.scopes,
-    budgets: key.budgets.map(({ amount, per, zone }) => ({ amount: formatMicros(amount), per, zone })),
-    caps: key.caps.map(({ calls, per, zone, tool }) => ({ calls, per, zone, tool: tool ?? null })),
+    ...viewLimits(key),
     rate: key.rate === undefined ? null : { calls: key.rate.calls, perSeconds: key.rate.perSeconds },
     upstreams: key.upstreams,
     tools: key.tools,

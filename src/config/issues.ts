@@ -96,13 +96,14 @@ function wantedBy(issue: Issue): string[] {
   return [];
 }
 
-/** What to write instead of a bare number, by member. */
+/** What to write instead of a bare number, by member, or by member and the one above it. */
 const numberHints: Readonly<Record<string, string>> = {
   price: 'write it in quotes, such as "0.002": numbers in YAML and JSON are rounded, money is not',
   mcp: 'write host:port, such as 127.0.0.1:8080',
   admin: 'write host:port, such as 127.0.0.1:8081',
   default: 'a whole number and a unit, such as 90d',
   max: 'a whole number and a unit, such as 365d',
+  'price.max': 'write it in quotes, such as "0.10": numbers in YAML and JSON are rounded, money is not',
   retain: 'a whole number and a unit, such as 400d',
 };
 
@@ -113,6 +114,11 @@ function hintOf(issue: Issue, path: Path, value: unknown): string | undefined {
   }
   if (value === null && path.length === 0) return 'the file is empty';
   if (value === null) return 'it is empty: give it a value or remove it';
-  if (typeof value === 'number' && isOuter(issue)) return numberHints[String(path.at(-1))] ?? 'write it in quotes';
+  if (typeof value === 'number') {
+    const known = numberHints[path.slice(-2).map(String).join('.')] ?? numberHints[String(path.at(-1))];
+    // Of a union it is not known whether quotes would make the number right.
+    if (isOuter(issue)) return known ?? 'write it in quotes';
+    if (issue.code === 'invalid_union') return known;
+  }
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { extname, resolve } from 'node:path';
 import { checkEndpoints } from './check-endpoints.ts';
+import { checkStore } from './check-store.ts';
 import { checkUpstreams, type TextCheck } from './check-upstreams.ts';
 import { addDefaultSecrets } from './defaults.ts';
 import { importClient } from './import-client.ts';
@@ -53,7 +54,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const { tree, findings, warnings } = await prepare(opened.tree, sources);
   const result = writtenSchema.safeParse(toPlain(tree));
   const judged = result.success ? [] : findingsOf(result.error.issues, tree);
-  const later = [...findings, ...judged, ...checkUpstreams(tree, options), ...checkEndpoints(tree)];
+  const later = [...findings, ...judged, ...checkUpstreams(tree, options), ...checkEndpoints(tree), ...checkStore(tree)];
   const all = [...parsed.findings, ...later.filter((finding) => isReliable(finding, parsed))];
   const files = [...sources.files];
   const fetches = secrets.used;

@@ -9,11 +9,13 @@ export function normalise(written: Written, cwd: string): Config {
   for (const [name, { credential, transport: _http, ...upstream }] of Object.entries(written.upstreams)) {
     upstreams[name] = { name, ...upstream, credentials: credential ?? [] };
   }
+  const { archive } = written.journal;
   const { prefix, pepper, seal, signing, expiry, children, guards } = written.keys;
   return freeze({
     listen: written.listen,
     publicUrl: written.publicUrl ?? urlOfListen(written.listen.mcp),
-    store: { folder: resolve(cwd, written.store) },
+    store: resolved(written.store, cwd),
+    redis: written.redis,
     keys: {
       ...{ prefix, peppers: pepper, seal, signing, children, guards },
       expiry: { defaultMs: expiry.default, maxMs: expiry.max, required: expiry.required },
@@ -24,9 +26,22 @@ export function normalise(written: Written, cwd: string): Config {
     bots: readEndpoints(written.bots),
     stepUp: { freshForMs: written.stepUp.freshFor, operators: written.stepUp.operators },
     secrets: { refreshMs: written.secrets.refresh },
-    journal: { arguments: written.journal.arguments, retainMs: written.journal.retain },
+    journal: {
+      ...{ arguments: written.journal.arguments, retainMs: written.journal.retain },
+      ...(archive && { archive: resolved(archive, cwd) }),
+    },
+    budgets: written.budgets,
+    webhooks: written.webhooks,
     limits: written.limits,
   });
+}
+
+/** A folder made absolute; anything else as it is. */
+function resolved<Place extends { readonly kind: string }>(
+  place: Place | { readonly kind: 'folder'; readonly folder: string },
+  cwd: string,
+): Place {
+  return ('folder' in place ? { ...place, folder: resolve(cwd, place.folder) } : place) as Place;
 }
 
 function freeze<T extends object>(value: T): T {

@@ -7,7 +7,7 @@ interface Absent {
 }
 
 const sections = ['tools', 'resources', 'prompts', 'methods'];
-const ruleMembers = ['approval', 'charge', 'lease'];
+const ruleMembers = ['approval'];
 const bridge = 'put an HTTP bridge such as mcp-proxy in front of the command and configure its url';
 
 /** Settings of the full interface that this build does not enforce. Accepting one would promise a protection that is not there (I6). */

@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { type Micros, parseMicros } from '../domain/money.ts';
-import type { RiskLimit } from '../domain/policy.ts';
+import type { Micros } from '../domain/money.ts';
+import type { ChargeTerms, Lease, ReportedPrice, RiskLimit } from '../domain/policy.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
 import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
+import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
 
 export interface RuleConfig {
@@ -12,7 +13,14 @@ export interface RuleConfig {
   match: string[];
   /** All of them are needed. */
   scopes: string[];
+  /** What is held for one call. */
   price: Micros;
+  /** Present where the upstream reports what a call cost. */
+  reported?: ReportedPrice;
+  /** Absent where every call that was sent is charged in full. */
+  charge?: ChargeTerms;
+  /** Rules of tools alone have one. */
+  lease?: Lease;
   /** Source of a CEL condition. */
   when?: string;
   /** Rules of tools alone have any. */
@@ -69,29 +77,24 @@ const scope = checked((text) => {
   return text === 'none' ? { message: 'must name a scope: there are no rules that need none', hint: 'such as read:wiki' } : undefined;
 });
 
-const price = meaning(z.string(), (text): Reading<Micros> => {
-  const micros = parseMicros(text);
-  return micros === undefined
-    ? { message: 'must be a decimal number with at most six places, from 0 to 1000000000', hint: 'such as "0.002"' }
-    : { value: micros };
-});
-
 const condition = checked((text) => (text.trim() === '' || text.length > 4096 ? { message: 'must have 1 to 4096 characters' } : undefined));
 
 function ruleMembers(match: typeof pattern) {
   return z.strictObject({
     match: oneOrMore(match).describe('Name patterns: * within one segment, ** across them.'),
     scope: oneOrMore(scope).describe('The scope a key needs; with a list, all of them.'),
-    price: price.prefault('0').describe('Price of one call: a decimal string with at most six places.'),
+    price: priceSchema.prefault('0').describe('Price of one call: a decimal string, or what the upstream reports.'),
+    charge: chargeSchema.optional().describe('What is charged of a call that brought nothing.'),
     when: condition.optional().describe('CEL condition on args, tool, key and request.'),
     stepUp: z.boolean().default(false).describe('Whether a second factor must have been passed a short while ago.'),
   });
 }
 
-type Members = z.output<ReturnType<typeof ruleMembers>> & { limits?: RiskLimit[] };
+type Members = z.output<ReturnType<typeof ruleMembers>> & { limits?: RiskLimit[]; lease?: Lease | undefined };
 
-function toRule({ match, scope, price, when, limits = [], stepUp }: Members): RuleConfig {
-  return { match, scopes: scope, price, ...(when !== undefined && { when }), limits, stepUp };
+function toRule({ match, scope, price: terms, charge, lease, when, limits = [], stepUp }: Members): RuleConfig {
+  const money = { ...terms, ...(charge && { charge }), ...(lease && { lease }) };
+  return { match, scopes: scope, ...money, ...(when !== undefined && { when }), limits, stepUp };
 }
 
 function ruleSchema(match: typeof pattern) {
@@ -101,7 +104,11 @@ function ruleSchema(match: typeof pattern) {
 const rules = z.array(ruleSchema(pattern));
 const toolRules = z.array(
   ruleMembers(pattern)
-    .extend({ limits: riskLimitsSchema.prefault([]).describe('Limits on arguments and times, judged after when.') })
+    .extend({
+      charge: toolChargeSchema.optional().describe('What is charged of a call that brought nothing.'),
+      lease: leaseSchema.optional().describe('Takes calls from a shared ledger several at a time.'),
+      limits: riskLimitsSchema.prefault([]).describe('Limits on arguments and times, judged after when.'),
+    })
     .transform(toRule),
 );
 

@@ -2,13 +2,17 @@ import * as z from 'zod';
 import type { Guards } from '../domain/guard.ts';
 import { type Listen, listenersCollide, readCidr, readHttpUrl, readListen, readOrigin } from './addresses.ts';
 import { readDuration } from './amounts.ts';
+import { type ArchiveConfig, readArchive } from './archive.ts';
 import type { Reading } from './problems.ts';
 import { checked, hasNumbers, meaning, oneOrMore } from './reading.ts';
 import { type EndpointConfig, endpointsSchema } from './schema-endpoint.ts';
 import { childrenSchema, guardsSchema } from './schema-keys.ts';
 import { type Limits, limitsSchema } from './schema-limits.ts';
 import { stepUpSchema } from './schema-step-up.ts';
+import { budgetsSchema, type RedisConfig, redisSchema } from './schema-store.ts';
 import { type UpstreamConfig, upstreamSchema } from './schema-upstream.ts';
+import { type WebhookConfig, webhooksSchema } from './schema-webhooks.ts';
+import { readStore, type StoreConfig } from './store.ts';
 
 export type { EndpointConfig } from './schema-endpoint.ts';
 export type { Limits } from './schema-limits.ts';
@@ -19,8 +23,10 @@ export interface Config {
   listen: { mcp: Listen; admin: Listen; trustedProxies: string[]; origins: string[] };
   /** Without a slash at the end. */
   publicUrl: string;
-  /** Absolute. */
-  store: { folder: string };
+  /** A folder is absolute. */
+  store: StoreConfig;
+  /** What a Redis store is asked for; of no meaning with another. */
+  redis: RedisConfig;
   keys: {
     prefix: string;
     /** Newest first, at least one, each of at least 32 characters; so is `seal`. */
@@ -41,7 +47,11 @@ export interface Config {
   stepUp: { freshForMs: number; operators: boolean };
   /** How often secrets of AWS Secrets Manager or Vault are read again. */
   secrets: { refreshMs: number };
-  journal: { arguments: 'hash' | 'none'; retainMs: number };
+  /** `archive` is absent where the store keeps the whole journal itself; its folder is absolute. */
+  journal: { arguments: 'hash' | 'none'; retainMs: number; archive?: ArchiveConfig };
+  /** Percentages of a limit that are reported, rising. */
+  budgets: { thresholds: number[] };
+  webhooks: WebhookConfig[];
   limits: Limits;
 }
 
@@ -71,15 +81,6 @@ const publicUrl = meaning(z.string(), (text): Reading<string> => {
   const reading = readHttpUrl(text);
   return 'value' in reading ? { value: reading.value.href.replace(/\/+$/, '') } : reading;
 });
-
-/** The folder of the embedded store, as written. */
-export function readStore(text: string): Reading<string> {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
-  if (scheme?.toLowerCase().startsWith('redis'))
-    return { message: 'must be a folder: Redis stores are not supported', hint: 'not in this build' };
-  if (scheme !== undefined) return { message: 'must be a folder, not a URL', hint: 'such as ./var' };
-  return text === '' || text.includes('\0') ? { message: 'must be a folder', hint: 'such as ./var' } : { value: text };
-}
 
 const secret = checked((text) =>
   text.length < 32 ? { message: 'must have at least 32 characters', hint: '`keygate init` makes a good one' } : undefined,
@@ -115,7 +116,7 @@ export const keysSchema = z.strictObject({
     .prefault('kg')
     .describe('First part of every key: kg_live_…'),
   pepper: oneOrMore(secret).describe(
-    'Secret that keys are stored under; a list rotates it, newest first. Default: the file pepper in the store folder.',
+    'Secret that keys are stored under; a list rotates it, newest first. Default: the file pepper in the store folder; ./var with a Redis store.',
   ),
   seal: oneOrMore(secret).describe(
     'Secret that seals session ids; a list rotates it, newest first. Default: the file seal in the store folder.',
@@ -139,7 +140,12 @@ export const writtenSchema = z.strictObject({
   $schema: z.string().optional().describe('For editors.'),
   listen: listenSchema.prefault({}).describe('Where to listen.'),
   publicUrl: publicUrl.optional().describe('What metadata and snippets show. Default: http:// and listen.mcp.'),
-  store: meaning(z.string(), readStore).prefault('./var').describe('Folder of the embedded store.'),
+  store: meaning(z.string(), readStore)
+    .prefault('./var')
+    .describe(
+      'Folder of the embedded store, or a Redis URL that replicas share: redis://, redis+sentinel://, redis+cluster://, rediss:// for TLS.',
+    ),
+  redis: redisSchema.prefault({}).describe('With a Redis store: how it is used.'),
   workers: z.literal(1).optional().describe('Processes on this machine.'),
   keys: keysSchema.describe('Agent keys.'),
   scopes: z
@@ -158,9 +164,14 @@ export const writtenSchema = z.strictObject({
     .strictObject({
       arguments: z.enum(['hash', 'none']).default('hash').describe('What the journal keeps of arguments.'),
       retain: duration.prefault('400d').describe('How long records are kept.'),
+      archive: meaning(z.string(), readArchive)
+        .optional()
+        .describe('With a Redis store: where sealed parts of the journal go, a folder or s3://bucket/prefix?region=…. Default: Redis.'),
     })
     .prefault({})
     .describe('The audit journal.'),
+  budgets: budgetsSchema.prefault({}).describe('Reports about limits.'),
+  webhooks: webhooksSchema.prefault([]).describe('Endpoints that are told of journal records.'),
   limits: limitsSchema.prefault({}).describe('Bounds; every one has a default.'),
 });
 

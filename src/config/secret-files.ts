@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { type SecretName, secretFileNames, secretNames, storeFolder } from './defaults.ts';
+import { type SecretName, secretFileNames, secretFolder, secretNames } from './defaults.ts';
 import { interpolate } from './interpolate.ts';
 import { openConfig, toProblems } from './load.ts';
 import type { Problem } from './problems.ts';
@@ -15,7 +15,7 @@ export interface SecretFiles {
 
 /**
  * The files that `keys.pepper`, `keys.seal` and `keys.signing` are read from: a value that is nothing but `${file:…}` (in a list the first,
- * which is the newest), or the default in the store folder. The files need not exist: `keygate init` creates them. Only `store` is
+ * which is the newest), or the default in the folder of the store (`./var` where the store is Redis). The files need not exist: `keygate init` creates them. Only `store` is
  * interpolated, because nothing else has to be sound before the secrets are there.
  */
 export async function secretFiles(options: { file: string; env: Record<string, string | undefined>; cwd: string }): Promise<SecretFiles> {
@@ -27,9 +27,10 @@ export async function secretFiles(options: { file: string; env: Record<string, s
   const store = tree.members.get('store');
   const filled = store && (await interpolate(store, { env, cwd, files: new Set() }));
   const located: Members = filled ? withMembers(tree, new Map([['store', filled.tree]])) : tree;
-  const folder = storeFolder(located, cwd);
+  const folder = secretFolder(located, cwd);
   const findings = [...parsed.findings, ...(filled?.findings ?? [])];
-  if (folder === undefined && findings.length === 0) findings.push({ ...(store?.at ?? { path: 'store' }), message: 'must be a folder' });
+  if (folder === undefined && findings.length === 0)
+    findings.push({ ...(store?.at ?? { path: 'store' }), message: 'must be a folder or a Redis URL' });
   const found: Partial<Record<SecretName, string>> = {};
   for (const name of secretNames) {
     const path = pathOf(tree, name, folder);

@@ -1,5 +1,6 @@
 import { secretNames } from './defaults.ts';
 import type { Finding } from './problems.ts';
+import { hasPassword } from './redis-url.ts';
 import type { Config } from './schema.ts';
 import { child, find, type Tree } from './tree.ts';
 
@@ -16,6 +17,11 @@ export function warningsOf(config: Config, tree: Tree): Finding[] {
       warnings.push({ ...node.at, message: 'is a secret written in this file', hint: 'take it from ${env:NAME} or ${file:/path}' });
   };
   for (const name of secretNames) literal(find(tree, ['keys', name]).node);
+  if (config.store.kind === 'redis' && hasPassword(config.store.url)) literal(find(tree, ['store']).node);
+  for (const [at, { url }] of config.webhooks.entries()) {
+    literal(find(tree, ['webhooks', at, 'secret']).node);
+    if (isInClear(url)) warn(['webhooks', at, 'url'], 'sends records over the network in clear', 'use https');
+  }
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     if (upstream.credentials.length > 0) literal(find(tree, ['upstreams', name, 'credential']).node);
     const rules = [upstream.tools, upstream.resources, upstream.prompts, upstream.methods];
@@ -31,4 +37,9 @@ export function warningsOf(config: Config, tree: Tree): Finding[] {
     if (network.endsWith('/0')) warn(['listen', 'trustedProxies', index], 'believes X-Forwarded-For from everyone');
   }
   return warnings;
+}
+
+function isInClear(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !/^(?:localhost|127\..*|\[::1\])$/.test(hostname);
 }

@@ -12,6 +12,10 @@ export interface Budget {
   readonly per: Per;
   /** IANA time zone whose calendar the window follows. */
   readonly zone: string;
+  /** Exact tool name, or a prefix where it ends in `*`; absent = every call that has a price. */
+  readonly tool?: string;
+  /** Warns where it is passed, and refuses nothing. */
+  readonly soft?: true;
 }
 
 /** A number of calls that may be admitted in each window, for one tool name pattern or for all. */
@@ -20,6 +24,8 @@ export interface Cap {
   readonly per: Per;
   readonly zone: string;
   readonly tool?: string;
+  /** Warns where it is passed, and refuses nothing. */
+  readonly soft?: true;
 }
 
 /** Requests of every kind per number of seconds. */

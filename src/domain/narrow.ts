@@ -1,6 +1,6 @@
 import { blockContains } from './address-block.ts';
 import { compileGlob } from './glob.ts';
-import type { KeyRecord } from './key.ts';
+import type { Budget, Cap, KeyRecord } from './key.ts';
 import { compileScopes, isWithin, type ScopeOrder, selectorsOf } from './scope.ts';
 
 /** What a key may do, and whose it is: everything that a narrower key must stay inside of. */
@@ -107,18 +107,19 @@ function expiryOf(child: Grant, parent: Grant): Widening[] {
   return [{ path: 'expiresAt', message: `must be no later than the parent's, ${new Date(parent.expiresAt).toISOString()}` }];
 }
 
-/** Limits over the same window are compared; others cannot widen, since the parent's own apply beside them. */
+/**
+ * Limits over the same window and tool are compared; others cannot widen, since the parent's own apply beside them. A soft limit of the
+ * parent bounds nothing; a soft one of the child that only warns beyond the parent's end is a mistake all the same.
+ */
 function limitsOf(child: Grant, parent: Grant): Widening[] {
-  const windowOf = ({ per, zone }: { per: string; zone: string }): string => (per === 'total' ? per : `${per} ${zone}`);
+  const message = "is more than the parent's over the same window";
   const found: Widening[] = [];
   for (const [at, budget] of child.budgets.entries()) {
-    const above = parent.budgets.find((other) => windowOf(other) === windowOf(budget));
-    if (above && budget.amount > above.amount)
-      found.push({ path: `budgets[${at}]`, message: "is more than the parent's over the same window" });
+    if (parent.budgets.some((above) => bounds(above, budget) && budget.amount > above.amount))
+      found.push({ path: `budgets[${at}]`, message });
   }
   for (const [at, cap] of child.caps.entries()) {
-    const above = parent.caps.find((other) => windowOf(other) === windowOf(cap) && other.tool === cap.tool);
-    if (above && cap.calls > above.calls) found.push({ path: `caps[${at}]`, message: "is more than the parent's over the same window" });
+    if (parent.caps.some((above) => bounds(above, cap) && cap.calls > above.calls)) found.push({ path: `caps[${at}]`, message });
   }
   const { rate, maxUses } = child;
   if (
@@ -132,4 +133,11 @@ function limitsOf(child: Grant, parent: Grant): Widening[] {
     found.push({ path: 'maxUses', message: `is more than the parent's, ${parent.maxUses}` });
   }
   return found;
+}
+
+/** Whether a limit of the parent refuses what the child's limit counts, over the same window. */
+function bounds(above: Budget | Cap, below: Budget | Cap): boolean {
+  // A total never resets, so its zone has no say.
+  const sameWindow = above.per === below.per && (above.per === 'total' || above.zone === below.zone);
+  return above.soft !== true && sameWindow && above.tool === below.tool;
 }

@@ -27,12 +27,46 @@ export interface Rule {
   readonly match: readonly string[];
   /** Scopes the key needs: all of them. */
   readonly scopes: readonly string[];
+  /** What one call costs; where the upstream reports the cost, the most that it may be. This is what is held. */
   readonly price: Micros;
+  /** Present where the upstream reports what a call cost. */
+  readonly reported?: ReportedPrice;
+  /** What is charged of a call that brought nothing; absent = the whole price, however the call ends. */
+  readonly charge?: ChargeTerms;
+  readonly lease?: Lease;
   readonly when?: Condition;
   /** Limits on arguments, judged after `when`. */
   readonly limits: readonly RiskLimit[];
   /** Needs a second factor passed a short while ago. */
   readonly stepUp: boolean;
+}
+
+/** The upstream states the cost of a call in its result, as `_meta[name]`: a number or a decimal string. */
+export interface ReportedPrice {
+  readonly name: string;
+  /** What is charged where the result states no cost that can be read: the whole price, or nothing. */
+  readonly missing: Portion;
+}
+
+/** Of the hold: all of it, or nothing. */
+export type Portion = 'full' | 'none';
+
+/** What is charged of a call that was sent and brought nothing, by how it ended. */
+export interface ChargeTerms {
+  /** An HTTP error, or a JSON-RPC error. */
+  readonly error: Portion;
+  /** A result with `isError`. */
+  readonly toolError: Portion;
+  /** No answer within the time. */
+  readonly timeout: Portion;
+  /** No answer at all: the connection was lost, the client left, the hold expired. */
+  readonly lost: Portion;
+}
+
+/** How much a replica may take from the ledger at once: so many calls, to be used within so many milliseconds. */
+export interface Lease {
+  readonly calls: number;
+  readonly ms: number;
 }
 
 /** A risk limit of a rule. Amounts are millionths in safe integers, as money is. `argument` is a dotted path in the call's arguments. */

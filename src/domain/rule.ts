@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { compileGlob } from './glob.ts';
 import type { Environment } from './key.ts';
 import { type Micros, zeroMicros } from './money.ts';
-import type { Condition, DenialMode, RiskLimit, Rule, Subject, UpstreamPolicy } from './policy.ts';
+import type { ChargeTerms, Condition, DenialMode, Lease, ReportedPrice, RiskLimit, Rule, Subject, UpstreamPolicy } from './policy.ts';
 import { normaliseUri } from './resource-uri.ts';
 
 /** A rule as the configuration has it, read and checked. */
@@ -10,6 +10,9 @@ export interface RuleConfigLike {
   readonly match: readonly string[];
   readonly scopes: readonly string[];
   readonly price: Micros;
+  readonly reported?: ReportedPrice;
+  readonly charge?: ChargeTerms;
+  readonly lease?: Lease;
   readonly when?: string | undefined;
   readonly limits: readonly RiskLimit[];
   readonly stepUp: boolean;
@@ -25,7 +28,7 @@ export function compileRules(options: {
   compileCondition: CompileCondition;
 }): Rule[] {
   const { upstream, subject, compileCondition } = options;
-  return options.rules.map(({ match, scopes, price, when, limits, stepUp }, at) => ({
+  return options.rules.map(({ match, scopes, price, reported, charge, lease, when, limits, stepUp }, at) => ({
     id: `${upstream}.${subject}[${at}]`,
     subject,
     match,
@@ -33,6 +36,9 @@ export function compileRules(options: {
     price,
     limits,
     stepUp,
+    ...(reported && { reported }),
+    ...(charge && { charge }),
+    ...(lease && { lease }),
     ...(when === undefined ? {} : { when: compileCondition(when) }),
   }));
 }
@@ -121,14 +127,22 @@ function revisionOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]
   const subjects = ['tools', 'resources', 'prompts', 'methods'] as const;
   // Members are named one by one, so that the order in which a file writes them changes nothing.
   const rules = subjects.map((subject) =>
-    sections[subject].map(({ match, scopes, price, when, limits, stepUp }) => [
+    sections[subject].map(({ match, scopes, price, when, limits, stepUp, ...more }) => [
       ...[match, scopes, price, when ?? null, stepUp],
       // The reader of the configuration builds each limit member by member, so one limit has one text.
       limits,
+      ...moneyTerms(more),
     ]),
   );
   return createHash('sha256')
     .update(JSON.stringify([rules, annotated]))
     .digest('hex')
     .slice(0, 12);
+}
+
+/** Nothing for a rule that has a price and no more, so that such a rule keeps the revision it has always had. */
+function moneyTerms({ reported, charge, lease }: Pick<RuleConfigLike, 'reported' | 'charge' | 'lease'>): unknown[] {
+  if (!reported && !charge && !lease) return [];
+  const terms = charge ? [charge.error, charge.toolError, charge.timeout, charge.lost] : null;
+  return [[reported ? [reported.name, reported.missing] : null, terms, lease ? [lease.calls, lease.ms] : null]];
 }

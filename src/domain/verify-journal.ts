@@ -1,6 +1,6 @@
 import { type KeyObject, verify } from 'node:crypto';
-import { createHashList, type HashList } from './hash-list.ts';
-import { type Checkpoint, checkpointText, firstPrev, hashOfText } from './record.ts';
+import { beginChain, type Chain, checkFront, checkRecord, type Fault, type Line, type Tell } from './journal-chain.ts';
+import { type Checkpoint, checkpointText, hashOfText } from './record.ts';
 
 /**
  * Verifies journal records as exact text lines, in order: every hash, every link, every sequence number, every
@@ -19,10 +19,20 @@ import { type Checkpoint, checkpointText, firstPrev, hashOfText } from './record
  * @param options.publicKeys  Ed25519 public keys by `kid`
  * @param options.anchor  what the first record must follow, where an export begins in the middle
  */
-export function verifyLines(
-  lines: Iterable<string>,
-  options: { checkpoints: readonly Checkpoint[]; publicKeys: ReadonlyMap<string, KeyObject>; anchor?: Pick<Checkpoint, 'seq' | 'hash'> },
-): Verified {
+export function verifyLines(lines: Iterable<string>, options: Trusted): Verified {
+  const verifying = beginVerifying(options);
+  for (const text of lines) verifying.take(text);
+  return verifying.end();
+}
+
+interface Trusted {
+  readonly checkpoints: readonly Checkpoint[];
+  readonly publicKeys: ReadonlyMap<string, KeyObject>;
+  readonly anchor?: Pick<Checkpoint, 'seq' | 'hash'>;
+}
+
+/** The same line by line, for whoever gets them one after the other: `take` each, then `end`. */
+export function beginVerifying(options: Trusted): { take(text: string): void; end(): Verified } {
   const faults: Fault[] = [];
   const tell: Tell = (partition, seq, problem) => {
     if (faults.length < faultsMax) faults.push({ partition, seq, problem });
@@ -32,28 +42,34 @@ export function verifyLines(
   const checkpoints = [...options.checkpoints];
   let records = 0;
   let partition = 'main';
-  for (const text of lines) {
-    if (text === '') continue;
+  const take = (text: string): void => {
+    // A segment of an archive ends with a line about itself, which is judged where segments are.
+    if (text === '' || text.startsWith('{"segment":')) return;
     const stated = parseObject(text);
     const checkpoint = stated && checkpointIn(stated);
     if (checkpoint) {
       checkpoints.push(checkpoint);
-      continue;
+      return;
     }
     records += 1;
-    if (typeof stated?.partition === 'string') partition = stated.partition;
+    // A damaged line is still of the partition that its beginning names.
+    const named = stated ? stated.partition : /^\{"v":1,"partition":"([a-z0-9]{1,16})"/.exec(text)?.[1];
+    if (typeof named === 'string') partition = named;
     const line: Line = { text, stated, hashes: hashOfText(text) };
     const chain = chains.get(partition) ?? beginChain({ line, partition, checkpoints, anchor: options.anchor });
     chains.set(partition, chain);
     checkRecord(line, chain, tell);
     if (stated?.kind === 'gap') gaps.push(gapOf(chain.lastSeq, stated));
-  }
-  const believed = checkpoints.filter((checkpoint) => checkCheckpoint(checkpoint, { chains, publicKeys: options.publicKeys, tell }));
-  for (const chain of chains.values()) checkFront(chain, believed, tell);
-  faults.sort((one, other) => one.seq - other.seq);
-  const [only, second] = chains.values();
-  const ends = only && !second ? { firstSeq: only.firstSeq, lastSeq: only.lastSeq } : {};
-  return { ok: faults.length === 0, records, checkpoints: checkpoints.length, ...ends, faults, gaps };
+  };
+  const end = (): Verified => {
+    const believed = checkpoints.filter((checkpoint) => checkCheckpoint(checkpoint, { chains, publicKeys: options.publicKeys, tell }));
+    for (const chain of chains.values()) checkFront(chain, believed, tell);
+    faults.sort((one, other) => one.seq - other.seq);
+    const [only, second] = chains.values();
+    const ends = only && !second ? { firstSeq: only.firstSeq, lastSeq: only.lastSeq } : {};
+    return { ok: faults.length === 0, records, checkpoints: checkpoints.length, ...ends, faults, gaps };
+  };
+  return { take, end };
 }
 
 /** The journal port's report; firstSeq and lastSeq only where all lines are of one partition. */
@@ -67,93 +83,8 @@ interface Verified {
   readonly gaps: readonly { seq: number; from?: string; to?: string }[];
 }
 
-interface Fault {
-  readonly partition: string;
-  readonly seq: number;
-  readonly problem: string;
-}
-
-type Tell = (partition: string, seq: number, problem: string) => void;
-
-interface Line {
-  readonly text: string;
-  readonly stated: Readonly<Record<string, unknown>> | undefined;
-  readonly hashes: { stated: string; computed: string } | undefined;
-}
-
-/** One partition while it is read. */
-interface Chain {
-  readonly partition: string;
-  readonly firstSeq: number;
-  /** What the first record names as `prev`. */
-  readonly start: string;
-  lastSeq: number;
-  /** What the next record may name as `prev`. Two after a record with an edited hash, so that one damage is one fault. */
-  next: readonly string[];
-  readonly hashes: HashList;
-  /** The last seq that a `journal.pruned` record of this chain accounts for. */
-  prunedThrough: number;
-  /** True where the caller vouches for what came before the first record. */
-  readonly anchored: boolean;
-}
-
 /** A journal that is damaged everywhere would otherwise be listed line by line. */
 const faultsMax = 1000;
-
-function beginChain(options: {
-  line: Line;
-  partition: string;
-  checkpoints: readonly Checkpoint[];
-  anchor: Pick<Checkpoint, 'seq' | 'hash'> | undefined;
-}): Chain {
-  const { line, partition, checkpoints, anchor } = options;
-  const prev = line.stated ? line.stated.prev : /"prev":"([0-9a-f]{64})"/.exec(line.text)?.[1];
-  const before = anchor ?? checkpoints.find((checkpoint) => checkpoint.partition === partition && checkpoint.hash === prev);
-  const sound = line.hashes !== undefined && line.hashes.stated === line.hashes.computed;
-  // A damaged first record is placed by what it follows, because its own number may be what was damaged.
-  const firstSeq = before && (anchor || !sound) ? before.seq + 1 : sound || prev !== firstPrev ? statedSeq(line) : 1;
-  const start = anchor?.hash ?? (firstSeq === 1 || typeof prev !== 'string' ? firstPrev : prev);
-  return {
-    partition,
-    firstSeq,
-    start,
-    lastSeq: firstSeq - 1,
-    next: [start],
-    hashes: createHashList(),
-    prunedThrough: 0,
-    anchored: anchor !== undefined,
-  };
-}
-
-function statedSeq(line: Line): number {
-  const seq = line.stated?.seq ?? Number(/"seq":([0-9]{1,15}),/.exec(line.text)?.[1]);
-  return Number.isSafeInteger(seq) && Number(seq) > 0 ? Number(seq) : 1;
-}
-
-function checkRecord(line: Line, chain: Chain, tell: Tell): void {
-  const { stated, hashes } = line;
-  const expected = chain.lastSeq + 1;
-  const fault = (problem: string): void => tell(chain.partition, expected, problem);
-  if (!stated || !hashes || hashes.stated !== hashes.computed) {
-    fault(stated ? 'the record was changed: its hash does not match its text' : 'the record was changed: it is not a JSON object');
-    chain.lastSeq = expected;
-    chain.next = hashes ? [hashes.stated, hashes.computed] : chain.next;
-    return;
-  }
-  const seq = Number.isSafeInteger(stated.seq) ? Number(stated.seq) : 0;
-  if (stated.v !== 1) fault(`the record has schema version ${JSON.stringify(stated.v)}; this build reads 1`);
-  if (seq !== expected) fault(`record ${expected} is missing or out of order: record ${seq} stands in its place`);
-  else if (typeof stated.prev !== 'string' || !chain.next.includes(stated.prev)) {
-    fault(`record ${expected} does not follow record ${expected - 1}: one of the two was replaced`);
-  }
-  if (seq < expected) return;
-  chain.lastSeq = seq;
-  chain.next = [hashes.stated];
-  chain.hashes.keep(seq - chain.firstSeq, hashes.stated);
-  if (stated.kind === 'journal.pruned' && typeof stated.throughSeq === 'number') {
-    chain.prunedThrough = Math.max(chain.prunedThrough, stated.throughSeq);
-  }
-}
 
 /** False where the checkpoint cannot be believed. Whether the chain agrees with it is told apart. */
 function checkCheckpoint(
@@ -176,16 +107,6 @@ function checkCheckpoint(
     fault(`record ${seq} is not the one that the checkpoint of ${time} was signed over`);
   }
   return true;
-}
-
-/** A journal begins at 1, or after a signed anchor that a `journal.pruned` record accounts for, or where the caller says. */
-function checkFront(chain: Chain, checkpoints: readonly Checkpoint[], tell: Tell): void {
-  const before = chain.firstSeq - 1;
-  if (chain.anchored || before === 0) return;
-  const missing = `records 1 to ${before} are missing`;
-  const anchored = checkpoints.some(({ partition, seq, hash }) => partition === chain.partition && seq === before && hash === chain.start);
-  if (!anchored) tell(chain.partition, chain.firstSeq, `${missing} and no signed anchor stands for them`);
-  else if (chain.prunedThrough < before) tell(chain.partition, chain.firstSeq, `${missing} and no record says that they were pruned`);
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -73,7 +73,8 @@ function arrive(edge: DataEdge, { incoming, outgoing }: HttpBindings): Omit<Arri
 function corsHeaders(origin: string): Record<string, string> {
   return {
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'Mcp-Session-Id, WWW-Authenticate, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy',
+    'access-control-expose-headers':
+      'Mcp-Session-Id, WWW-Authenticate, X-Request-Id, X-Keygate-Over, Retry-After, RateLimit, RateLimit-Policy',
     vary: 'Origin',
   };
 }

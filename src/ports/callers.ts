@@ -19,19 +19,19 @@ export interface Caller {
   admitsTool(tool: string): boolean;
 }
 
-/** Finds callers by their key's text, through a cache that the store's epoch invalidates. */
+/** Finds callers by their key's text, through a cache that the keyring's epoch invalidates. */
 export interface Callers {
   /**
    * The caller this agent key belongs to, dead or alive; undefined for a key nobody minted.
    * Junk is rejected by shape and checksum before any look-up.
    */
-  byKey(text: string): Caller | undefined;
+  byKey(text: string): Promise<Caller | undefined>;
   /**
    * The caller an access token (JWT, ES256, issued by this gateway, RFC 9068 `at+jwt`) speaks for. Undefined where its signature,
    * issuer, audience, type or algorithm is not right; an expired one gives a caller whose token has expired.
    */
   byAccessToken(text: string): Promise<Caller | undefined>;
-  byId(id: string): Caller | undefined;
+  byId(id: string): Promise<Caller | undefined>;
   /** The same caller from the newest records, still cut down to its access token's scopes. Undefined where key or secret are gone. */
-  again(caller: Caller): Caller | undefined;
+  again(caller: Caller): Promise<Caller | undefined>;
 }

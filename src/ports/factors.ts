@@ -17,7 +17,7 @@ export interface Factor {
 
 /** Where second factors live: in the shared store, so that a step-up passed at one replica holds at all (I9). */
 export interface Factors {
-  get(keyId: string): Factor | undefined;
+  get(keyId: string): Promise<Factor | undefined>;
   /** Puts the factor where the stored revision is `expected` (0 = there is none yet), with a journal record; false where it is not. */
   put(options: {
     factor: Factor;

@@ -18,14 +18,30 @@ export interface JournalReport {
   readonly gaps: readonly { seq: number; from?: string; to?: string }[];
 }
 
-/** Reading side of the journal, as exact text lines. Appending happens only inside ledger and keyring commits. */
+/** One record as it stands, and its place in the order in which the journal is read. */
+export interface JournalLine {
+  readonly position: number;
+  /** The exact text, which is what hashes and signatures are over. */
+  readonly text: string;
+}
+
+/**
+ * Reading side of the journal, as exact text lines. Appending happens only inside ledger and keyring commits. A store may keep several
+ * partitions, each a chain of its own; lines of all come in one order that never changes, in which each partition's records ascend.
+ */
 export interface Journal {
-  /** Lines after `after` (a sequence number; 0 for all), in order. */
-  read(options: { after: number; limit: number }): { seq: number; text: string }[];
-  head(): { seq: number; hash: string };
-  checkpoints(): Checkpoint[];
-  /** Signs the head and keeps the statement in the store and in the append-only manifest beside it; undefined when nothing is new. */
-  checkpoint(now: number): Promise<Checkpoint | undefined>;
-  /** Drops records older than `before`, leaving a signed anchor that the rest still verifies against. */
+  /** Lines after a position (0 for all), in order, at most `limit`. */
+  read(options: { after: number; limit: number }): Promise<JournalLine[]>;
+  /** The position of the last line, once everything that was committed before this call can be read. 0 for an empty journal. */
+  head(): Promise<number>;
+  /** The newest signed statement about each partition, and the anchors that stand for pruned records. */
+  checkpoints(): Promise<Checkpoint[]>;
+  /** What is missing or wrong as far as the store itself can tell, such as a part of the journal that is gone. */
+  faults(): Promise<JournalFault[]>;
+  /** Signs what is there now, where anything is new, and keeps the statement. Resolves to the statements made. */
+  checkpoint(now: number): Promise<Checkpoint[]>;
+  /** Makes room where many commits wait to be made readable. Cheap where none do; to be called every two seconds or so. */
+  keepUp(now: number): Promise<void>;
+  /** Drops records older than `before`, leaving signed anchors that the rest still verifies against. Resolves to how many. */
   prune(options: { before: number; now: number }): Promise<number>;
 }

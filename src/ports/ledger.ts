@@ -1,4 +1,4 @@
-import type { KeyRecord, LedgerRoot, Per } from '../domain/key.ts';
+import type { Budget, Cap, KeyRecord, LedgerRoot, Per } from '../domain/key.ts';
 import type { Micros } from '../domain/money.ts';
 import type { RecordFacts } from '../domain/record.ts';
 
@@ -37,6 +37,14 @@ export interface AdmitRequest {
   readonly now: number;
   /** When the hold expires unless renewed or settled. */
   readonly holdUntil: number;
+  /** What an expired hold is charged: the whole price (where absent), or nothing. */
+  readonly onExpiry?: 'full' | 'none';
+  /**
+   * How many such calls a shared ledger may hold at once, to be admitted from that hold within so many milliseconds. It is only ever cheaper: the
+   * call is admitted or refused by what is stored at that moment, and its intent is committed like any other. It is asked for once, and
+   * renewed and settled at the ledger that admitted it. A ledger may ignore this, and does for calls with totals.
+   */
+  readonly lease?: { readonly calls: number; readonly ms: number };
   /** The intent, appended in the same commit. */
   readonly intent: RecordFacts;
 }
@@ -56,7 +64,8 @@ export interface LimitBreach {
 }
 
 export type AdmitResult =
-  | { readonly kind: 'admitted'; readonly reservationId: string }
+  /** `over` names soft limits that this call goes beyond: they warn and refuse nothing. A resend is not told. */
+  | { readonly kind: 'admitted'; readonly reservationId: string; readonly over?: readonly string[] }
   /** The record changed since it was judged: judge again. Nothing was written. */
   | { readonly kind: 'stale' }
   /** Dead since it was judged. The refusal is in the journal. */
@@ -87,13 +96,21 @@ export interface UsageLine {
   readonly spent: number;
   readonly held: number;
   readonly resetAt?: number;
+  /** True where it only warns. */
+  readonly soft?: true;
 }
 
+/** Money that many keys may share. Amounts in micro-units. */
 export interface Account {
   readonly id: string;
   readonly balance: number;
   readonly held: number;
   readonly createdAt: number;
+  /** Limits on what live keys take from it together, besides the balance. */
+  readonly budgets: readonly Budget[];
+  readonly caps: readonly Cap[];
+  /** Grows by one with every change of budgets or caps. */
+  readonly revision: number;
 }
 
 /**
@@ -105,7 +122,9 @@ export interface Ledger {
   /** Checks everything before it writes anything. */
   admit(request: AdmitRequest): Promise<AdmitResult>;
   /** The limit that would refuse this call now, or undefined. Takes and writes nothing; an admit may still answer otherwise. */
-  preview(request: Pick<AdmitRequest, 'key' | 'ancestors' | 'counts' | 'tool' | 'price' | 'totals' | 'now'>): LimitBreach | undefined;
+  preview(
+    request: Pick<AdmitRequest, 'key' | 'ancestors' | 'counts' | 'tool' | 'price' | 'totals' | 'now'>,
+  ): Promise<LimitBreach | undefined>;
   /** Ends a reservation. Idempotent. After expiry it corrects what expiry captured, never upward. */
   settle(request: SettleRequest): Promise<void>;
   /** Moves a running call's hold into the future; false where it has been ended already. */
@@ -117,8 +136,22 @@ export interface Ledger {
   /** Captures every hold that expired before `now`, or all that `orphaned` names. Resolves to how many. */
   sweep(options: { now: number; orphaned?: (owner: string) => boolean }): Promise<number>;
   /** @throws LedgerConflict where the account exists */
-  createAccount(options: { id: string; now: number; by: RecordFacts }): Promise<Account>;
-  account(id: string): Account | undefined;
+  createAccount(options: {
+    id: string;
+    budgets?: readonly Budget[];
+    caps?: readonly Cap[];
+    now: number;
+    by: RecordFacts;
+  }): Promise<Account>;
+  account(id: string): Promise<Account | undefined>;
+  /** Replaces the account's limits where given. Resolves to undefined where there is no such account. */
+  limitAccount(options: {
+    id: string;
+    budgets?: readonly Budget[];
+    caps?: readonly Cap[];
+    now: number;
+    by: RecordFacts;
+  }): Promise<Account | undefined>;
   /**
    * Idempotent by reference: the same reference with the same amount changes nothing.
    * @throws LedgerConflict where the reference stands for another amount, or the balance would pass one billion units
@@ -130,6 +163,20 @@ export interface Ledger {
     now: number;
     by: RecordFacts;
   }): Promise<{ account: Account; replayed: boolean }>;
-  /** Every limit of the key and its ancestors as it stands now, and their running totals of arguments where the window has any. */
-  usage(options: { key: KeyRecord; ancestors: readonly KeyRecord[]; now: number }): UsageLine[];
+  /**
+   * Corrects a balance by hand, up or down, once per reference as `credit` does; references of both are one set.
+   * @param options.amount micro-units, not 0; a negative one takes away, at most what running calls do not hold
+   * @throws LedgerConflict as `credit` does, and where there is not as much to take
+   */
+  adjust(options: {
+    accountId: string;
+    amount: number;
+    reference: string;
+    now: number;
+    by: RecordFacts;
+  }): Promise<{ account: Account; replayed: boolean }>;
+  /**
+   * Every limit of the key, its ancestors and its account as it stands now, and their running totals of arguments where the window has any.
+   */
+  usage(options: { key: KeyRecord; ancestors: readonly KeyRecord[]; now: number }): Promise<UsageLine[]>;
 }

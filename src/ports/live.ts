@@ -1,4 +1,5 @@
 import type { LedgerRoot } from '../domain/key.ts';
+import type { Caller } from './callers.ts';
 
 /** A call or stream that is running in this process. */
 export interface LiveEntry {
@@ -13,6 +14,8 @@ export interface LiveEntry {
   readonly kind: 'call' | 'stream';
   /** True while the answer is an event stream: those and GET streams are cut when their key dies (I3); a plain call is left to finish. */
   readonly streaming: () => boolean;
+  /** The key changed and lives on: what passes from now on is judged by this caller. Called for streams only. */
+  readonly rejudge?: (caller: Caller) => void;
   readonly cut: (why: 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'STORE_UNAVAILABLE' | 'DRAINING') => void;
 }
 

@@ -12,6 +12,8 @@ export interface Log {
 export interface Metrics {
   request(sample: { upstream: string; method: string; decision: 'allowed' | 'refused'; reason: string; seconds: number }): void;
   configuration(event: 'reloaded' | 'rejected'): void;
+  /** An admitted call went beyond a soft limit. */
+  overSoftLimit(upstream: string): void;
 }
 
 /** Counts refusals that are not journalled one by one: a flood must not fill the disk. */

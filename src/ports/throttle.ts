@@ -1,12 +1,13 @@
 /**
  * Counts requests in fixed windows, each beginning with a key's first request. For bursts and failed authentication only, never for money:
- * counts are kept in this process, may be forgotten under pressure, and a refused request counts too.
+ * counts are kept in this process, or in a shared store for all replicas together; they may be forgotten under pressure, and a refused request
+ * may count too.
  */
 export interface Throttle {
   /**
    * Counts one request. Keys with different limits never share a count.
    * @param options.calls allowed per window, at least 1 @param options.perSeconds length of the window, 1 to 86,400 seconds
-   * @throws RangeError for other limits
+   * @throws RangeError for other limits; Error where a shared store does not answer: then nothing is allowed
    */
   take(options: { key: string; calls: number; perSeconds: number }): Promise<Take>;
 }

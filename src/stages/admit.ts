@@ -1,35 +1,61 @@
+import { chargeOf } from '../domain/charge.ts';
 import { Denial } from '../domain/denial.ts';
 import { rootOf } from '../domain/key.ts';
-import { formatMicros, zeroMicros } from '../domain/money.ts';
+import { formatMicros } from '../domain/money.ts';
 import type { AdmitResult, Ledger, LimitBreach } from '../ports/ledger.ts';
+import { refuseDead } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { callFacts } from './call-facts.ts';
 import { failClosed } from './fail-closed.ts';
+import { overHeader } from './over-header.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted, Authorized, Reservation } from './reached.ts';
 
-type AdmitPorts = Pick<Ports, 'ledger' | 'log' | 'callers' | 'catalogue' | 'stepUp' | 'clock' | 'hashArguments' | 'newId'>;
+type AdmitPorts = Pick<
+  Ports,
+  'ledger' | 'log' | 'callers' | 'catalogue' | 'stepUp' | 'clock' | 'hashArguments' | 'newId' | 'metrics' | 'retries'
+>;
 
 /** A record that changes between judgement and commit is judged again; one that never stands still is refused. */
 const judgementsMax = 3;
+/** How long a hold is looked for of which nothing is known, in milliseconds: a commit that was given up comes within seconds or never. */
+const releaseMsMax = 15_000;
 
 /**
  * Can they afford it, and is it on record? One durable commit answers both (I1, I2). Notifications, ping and answers to
- * server requests take no reservation; their key was read from the newest committed state.
+ * server requests take no reservation, so no commit looks at their key: it is read here, whatever this process has heard of it.
  */
 export async function admit(ports: AdmitPorts, authorized: Authorized): Promise<Admitted> {
   const { intent, caller } = authorized;
+  if (!isLiveOnly(authorized)) return reserve(ports, authorized, judgementsMax);
+  const proven = await judgeAnew(ports, authorized);
   if (intent.kind === 'answer') {
     const first = await failClosed(ports.ledger.useOnce({ id: `${caller.key.id}:${intent.onceId}`, until: intent.onceUntil }));
     if (!first) throw new Denial('INVALID_MESSAGE', { detail: 'This request was answered before.' });
   }
-  const liveOnly = intent.kind === 'request' && intent.gate?.by === 'key' && intent.gate.liveOnly;
-  if (intent.kind === 'answer' || intent.kind === 'notification' || liveOnly) return seal(authorized, undefined);
-  return reserve(ports, authorized, judgementsMax);
+  return seal(proven, undefined);
+}
+
+/** A notification that a rule of the operator's lets pass is a method of the upstream's, sent without an id: it is on record like any other. */
+function isLiveOnly({ intent, rule }: Authorized): boolean {
+  if (intent.kind === 'request') return intent.gate?.by === 'key' && intent.gate.liveOnly === true;
+  return intent.kind === 'answer' || (intent.kind === 'notification' && rule === undefined);
+}
+
+/**
+ * The same judgement by the newest records of the key and its ancestors, of all that a change of them can take away.
+ * @throws Denial where it may no longer be, or the store does not answer
+ */
+async function judgeAnew(ports: AdmitPorts, authorized: Authorized): Promise<Authorized> {
+  const caller = await failClosed(ports.callers.again(authorized.caller));
+  if (!caller) throw new Denial('TOKEN_INVALID');
+  refuseDead(caller, ports.clock.now());
+  if (!caller.admitsAddress(authorized.address)) throw new Denial('ADDRESS_NOT_ALLOWED');
+  return authorize(ports, { ...authorized, caller });
 }
 
 async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft: number): Promise<Admitted> {
-  const { caller, policy } = authorized;
+  const { caller, policy, rule, reply } = authorized;
   const now = ports.clock.now();
   const reservation: Reservation = {
     facts: callFacts(ports, authorized),
@@ -43,36 +69,58 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
     ...takings(authorized),
     now,
     holdUntil: reservation.holdUntil,
+    // A hold expires when whoever ran the call is gone, and with them any word of how it ended.
+    onExpiry: rule?.charge?.lost ?? 'full',
+    ...(rule?.lease && { lease: rule.lease }),
     intent: { kind: 'call.intent', ...reservation.facts },
   });
   const result = await failClosed(commit).catch((denial: unknown) => {
-    releaseLate(ports, { commit, reservation });
+    releaseLate(ports, authorized, { commit, reservation });
     throw denial;
   });
-  if (result.kind === 'admitted') return seal(authorized, reservation);
+  if (result.kind === 'admitted') {
+    if (result.over) {
+      reply.carry(overHeader(result.over));
+      ports.metrics.overSoftLimit(authorized.upstream.name);
+    }
+    return seal(authorized, reservation);
+  }
   if (result.kind === 'dead') throw new Denial(result.reason, { recorded: true });
   if (result.kind === 'limited') throw breachDenial(authorized, result.breach, { now, recorded: true });
-  const fresh = ports.callers.again(caller);
-  if (!fresh) throw new Denial('TOKEN_INVALID');
+  const anew = await judgeAnew(ports, authorized);
   if (judgementsLeft <= 1) throw new Denial('STORE_UNAVAILABLE', { detail: 'The key keeps changing.' });
-  return reserve(ports, await authorize(ports, { ...authorized, caller: fresh }), judgementsLeft - 1);
+  return reserve(ports, anew, judgementsLeft - 1);
 }
 
 /**
- * A commit that was given up may still come: its call was refused and never sent, so nothing must be charged when its hold expires.
+ * A commit that was given up, or of which nothing is known, may have come or may come yet: its call was refused and never sent, so nothing must be
+ * charged when its hold expires.
  */
-function releaseLate(ports: AdmitPorts, { commit, reservation }: { commit: Promise<AdmitResult>; reservation: Reservation }): void {
+function releaseLate(
+  ports: AdmitPorts,
+  { rule, price }: Authorized,
+  { commit, reservation }: { commit: Promise<AdmitResult>; reservation: Reservation },
+): void {
   const { id, root, facts: known } = reservation;
   const release = async (): Promise<void> => {
     const result = await commit.catch(() => undefined);
-    if (result?.kind !== 'admitted') return;
-    const charged = formatMicros(zeroMicros);
-    const facts = { kind: 'call.outcome', ...known, decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
-    const ended = { charge: zeroMicros, released: true, now: ports.clock.now() };
-    await ports.ledger.settle({ root, reservationId: id, ...ended, outcome: { ...facts, charged, status: 'not-sent' } });
+    // Refused after all. Where nothing is known the hold is released if there is one.
+    if (result && result.kind !== 'admitted') return;
+    const { charge, facts } = chargeOf({ rule, held: price, ending: 'not-sent' });
+    const refused = { kind: 'call.outcome', ...known, decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
+    const ended = { charge, released: true, now: ports.clock.now() };
+    const outcome = { ...refused, ...facts, charged: formatMicros(charge), status: 'not-sent' };
+    await ports.ledger.settle({ root, reservationId: id, ...ended, outcome });
   };
-  release().catch((error: unknown) => {
-    ports.log.fault('a call that was admitted too late could not be released', error, { requestId: known.requestId });
+  release().catch(() => {
+    const until = Math.min(reservation.holdUntil, ports.clock.now() + releaseMsMax);
+    ports.retries.keepTrying({
+      what: 'releasing a call that was not sent',
+      act: release,
+      until,
+      facts: { requestId: known.requestId },
+      quiet: true,
+    });
   });
 }
 

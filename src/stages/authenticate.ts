@@ -1,6 +1,7 @@
 import { Denial } from '../domain/denial.ts';
 import { deadReason } from '../domain/key.ts';
 import type { Caller } from '../ports/callers.ts';
+import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Received } from './reached.ts';
 
@@ -46,6 +47,7 @@ export function refuseDead(caller: Caller, now: number): void {
 
 /** Guessing is hopeless at 256 bits, but it is noise: an address that keeps failing is told to slow down. Good keys are never held up by it. */
 async function unknownKey(ports: Pick<Ports, 'throttle'>, { address, policy }: Asking): Promise<Denial> {
-  const taken = await ports.throttle.take({ key: `failed:${address}`, calls: policy.limits.failedAuthPerMinuteMax, perSeconds: 60 });
+  const counted = ports.throttle.take({ key: `failed:${address}`, calls: policy.limits.failedAuthPerMinuteMax, perSeconds: 60 });
+  const taken = await failClosed(counted);
   return taken.allowed ? new Denial('TOKEN_INVALID') : new Denial('RATE_LIMITED', { facts: { retryAfterMs: taken.retryAfterMs } });
 }

@@ -18,8 +18,18 @@ export async function authorize(ports: AuthorizePorts, understood: Understood): 
   requireUpstream(understood);
   if (intent.kind === 'request') return authorizeRequest(ports, understood, intent.message);
   const rule = intent.kind === 'notification' ? upstream.ruleFor('methods', intent.message.method) : undefined;
-  if (rule) requireScopes(understood, rule);
+  if (rule) {
+    requireScopes(understood, rule);
+    requireNothingMore(understood, rule);
+  }
   return { ...understood, rule, subject: {}, price: zeroMicros, counts: false, totals: [] };
+}
+
+/** A method that is sent without an id does all the same (JSON-RPC 2.0, section 4.1), and nothing of it is answered: leaving the id out must not be a way past the rule. */
+function requireNothingMore(understood: Pick<Understood, 'upstream'>, rule: Rule): void {
+  if (rule.price === 0 && !rule.when && !rule.stepUp && rule.limits.length === 0) return;
+  const detail = 'The rule of this method has a price or asks for more than scopes: send it as a request, with an id.';
+  throw new Denial('INVALID_MESSAGE', { detail, facts: ruleFacts(understood, rule) });
 }
 
 /** A key that names upstreams is for these alone, and so is every key that descends from it (I7). */
@@ -34,7 +44,7 @@ export function requireUpstream({ caller, upstream }: Pick<Understood, 'caller' 
 async function authorizeRequest(ports: AuthorizePorts, understood: Understood, message: RequestMessage): Promise<Authorized> {
   const { rule, subject } = await findRule(ports, understood, message);
   if (rule) requireScopes(understood, rule);
-  const totals = rule ? judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
+  const totals = rule ? await judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
   const price = rule?.price ?? zeroMicros;
   return { ...understood, rule, subject, price, counts: message.method === 'tools/call' || price > 0, totals };
 }

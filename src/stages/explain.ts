@@ -29,13 +29,14 @@ export async function explain(ports: ExplainPorts, question: Imagined): Promise<
   const needed = rule?.scopes ?? [];
   const missing = needed.filter((scope) => !caller.grants(scope));
   const { key, ancestors } = caller;
+  const lines = await ports.ledger.usage({ key, ancestors, now });
   return {
     decision: denial ? 'refused' : 'allowed',
     ...(denial && { reason: denial.reason }),
     ...(rule && understood && { rule: rule.id, ruleRevision: understood.upstream.revision }),
     scopes: { held: [...caller.scopes.texts], needed },
     price: formatMicros(rule?.price ?? 0),
-    limits: ports.ledger.usage({ key, ancestors, now }).map(showLimit),
+    limits: lines.map(showLimit),
     ...(denial && { lift: liftOf(denial, { missing, waiting: !isTooMuch(authorized, breach) }), facts: denial.facts }),
   };
 }
@@ -61,7 +62,7 @@ async function walk(ports: ExplainPorts, question: Imagined): Promise<Walked> {
     refuseDead(question.caller, now);
     understood = understand(ports, await locate({ throttle: untouched }, imagine(question)));
     authorized = await authorize(ports, understood);
-    const breach = ports.ledger.preview({ ...takings(authorized), now });
+    const breach = await ports.ledger.preview({ ...takings(authorized), now });
     return breach ? { ...reached(breachDenial(authorized, breach, { now, recorded: false })), breach } : reached();
   } catch (thrown) {
     if (thrown instanceof Denial) return reached(thrown);

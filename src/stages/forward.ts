@@ -4,8 +4,9 @@ import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest
 import { outbound } from './outbound.ts';
 import type { Admitted, Forwarded } from './reached.ts';
 import { answerDenial, asDenial } from './refuse.ts';
+import { rejudge } from './rejudge.ts';
 import type { Answer, CutReason, ForwardPorts, Relay, RelayControl, RelayEnd } from './relay.ts';
-import { cutDenial, upstreamDenial } from './relay.ts';
+import { cutDenial, failedEnding, upstreamDenial } from './relay.ts';
 import { relayAcknowledgement } from './relay-acknowledgement.ts';
 import { relayEvents } from './relay-events.ts';
 import { relayMessage } from './relay-message.ts';
@@ -19,41 +20,47 @@ export async function forward(ports: ForwardPorts, admitted: Admitted): Promise<
   if (end.refusal) answerDenial(admitted, end.refusal);
   return {
     ...admitted,
-    sent: end.sent,
-    status: end.status,
-    refusal: end.refusal,
+    ...end,
     upstreamMs: Math.round(ports.clock.monotonic() - began),
   };
 }
 
-type AttemptEnd = RelayEnd & { readonly sent: boolean };
-
-async function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): Promise<AttemptEnd> {
+async function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): Promise<RelayEnd> {
   try {
     const request = await outbound(ports, admitted);
     // The last moment: from here on the reply itself tells when the client goes.
-    if (admitted.reply.closed) return { sent: false, status: 'client-gone' };
+    if (admitted.reply.closed) return { status: 'client-gone', ending: 'not-sent' };
     return await attempt(ports, admitted, request);
   } catch (thrown) {
-    return { sent: false, status: 'not-sent', refusal: asDenial(ports, admitted, thrown) };
+    return { status: 'not-sent', ending: 'not-sent', refusal: asDenial(ports, admitted, thrown) };
   }
 }
 
-function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamRequest): Promise<AttemptEnd> {
-  const { promise, resolve } = Promise.withResolvers<AttemptEnd>();
+function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamRequest): Promise<RelayEnd> {
+  const { promise, resolve } = Promise.withResolvers<RelayEnd>();
   const { reply } = admitted;
+  let current = admitted;
   let relay: Relay | undefined;
   let cut: CutReason | undefined;
   let exchange: UpstreamExchange | undefined;
   const control: RelayControl = { abort: () => exchange?.abort() };
+  const cutOff = (why: CutReason) => {
+    cut = why;
+    control.abort();
+  };
   const leave = enterLive(ports, admitted, {
     streaming: () => relay?.streaming ?? false,
-    cut(why) {
-      cut = why;
-      control.abort();
-    },
+    cut: cutOff,
+    rejudge: (caller) =>
+      guarded(() => {
+        const rejudged = rejudge(current, caller);
+        if (!rejudged) return;
+        current = rejudged.admitted;
+        if (rejudged.cut) cutOff(rejudged.cut);
+        else relay?.rejudge?.(current, rejudged);
+      }, undefined),
   });
-  const finish = (end: AttemptEnd) => {
+  const finish = (end: RelayEnd) => {
     leave();
     resolve(end);
   };
@@ -62,7 +69,9 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
     try {
       return act();
     } catch (thrown) {
-      finish({ sent: true, status: 'fault', refusal: asDenial(ports, admitted, thrown) });
+      // What a relay refuses is an answer that is none; anything else is a fault in here, and what the answer was is not known.
+      const ending = thrown instanceof Denial ? 'error' : 'lost';
+      finish({ status: 'fault', ending, refusal: asDenial(ports, admitted, thrown) });
       control.abort();
       return otherwise;
     }
@@ -70,18 +79,14 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
   const receiver: AnswerReceiver = {
     onHead: (status, headers) =>
       guarded(() => {
-        relay = chooseRelay(ports, admitted, { status, headers, control });
+        relay = chooseRelay(ports, current, { status, headers, control });
       }, undefined),
     onChunk: (chunk) => guarded(() => relay?.chunk(chunk) ?? true, true),
     onEnd: () =>
-      guarded(
-        () => finish({ sent: true, ...(relay?.end() ?? { status: 'no-answer', refusal: new Denial('UPSTREAM_FAILED') }) }),
-        undefined,
-      ),
+      guarded(() => finish(relay?.end() ?? { status: 'no-answer', ending: 'lost', refusal: new Denial('UPSTREAM_FAILED') }), undefined),
     onFailure: (failure) =>
       guarded(() => {
-        const end = relay?.fail(failure, cut) ?? failedBeforeHead(failure, { cut, clientGone: reply.closed });
-        finish({ sent: relay !== undefined || failure.sent, ...end });
+        finish(relay?.fail(failure, cut) ?? failedBeforeHead(failure, { cut, clientGone: reply.closed }));
       }, undefined),
   };
   try {
@@ -109,12 +114,13 @@ function isEvents({ status, headers }: Answer): boolean {
 }
 
 function failedBeforeHead(failure: UpstreamFailure, { cut, clientGone }: { cut: CutReason | undefined; clientGone: boolean }): RelayEnd {
-  if (clientGone) return { status: 'client-gone' };
-  if (cut) return { status: cut, refusal: cutDenial(cut, failure) };
-  return { status: failure.kind, refusal: upstreamDenial(failure) };
+  const sent = (ending: 'timeout' | 'lost') => (failure.sent ? ending : 'not-sent');
+  if (clientGone) return { status: 'client-gone', ending: sent('lost') };
+  if (cut) return { status: cut, ending: sent('lost'), refusal: cutDenial(cut, failure) };
+  return { status: failure.kind, ending: sent(failedEnding(failure)), refusal: upstreamDenial(failure) };
 }
 
-function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEntry, 'streaming' | 'cut'>): () => void {
+function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEntry, 'streaming' | 'cut' | 'rejudge'>): () => void {
   const { reservation, caller, intent } = admitted;
   const { accessToken, digest } = caller;
   return ports.live.enter({

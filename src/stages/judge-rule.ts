@@ -2,6 +2,7 @@ import { Denial } from '../domain/denial.ts';
 import type { RequestMessage } from '../domain/message.ts';
 import type { ConditionVariables, Rule } from '../domain/policy.ts';
 import { judgeLimits, type RunningTotal } from '../domain/risk.ts';
+import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Understood } from './reached.ts';
 
@@ -11,12 +12,12 @@ type Asking = Pick<Understood, 'caller' | 'upstream' | 'address' | 'at'>;
  * What a rule requires beyond its scopes, in this order: a fresh second factor, then its condition, then its limits on arguments.
  * Returns what the call takes of running totals; whether they have room is for admit.
  */
-export function judgeRule(
+export async function judgeRule(
   ports: Pick<Ports, 'stepUp'>,
   asking: Asking,
   { rule, message, tool }: { rule: Rule; message: RequestMessage; tool: string },
-): readonly RunningTotal[] {
-  requireStepUp(ports, asking, rule);
+): Promise<readonly RunningTotal[]> {
+  if (rule.stepUp) await requireStepUp(ports, asking, rule);
   if (!rule.when && rule.limits.length === 0) return [];
   const span = message.params.arguments;
   const args: unknown = span ? JSON.parse(message.bytes.toString('utf8', span.start, span.end)) : {};
@@ -24,9 +25,9 @@ export function judgeRule(
   return requireLimits(asking, rule, args);
 }
 
-function requireStepUp({ stepUp }: Pick<Ports, 'stepUp'>, asking: Asking, rule: Rule): void {
+async function requireStepUp({ stepUp }: Pick<Ports, 'stepUp'>, asking: Asking, rule: Rule): Promise<void> {
   const { id } = asking.caller.key;
-  if (!rule.stepUp || stepUp.freshUntil(id, asking.at) > asking.at) return;
+  if ((await failClosed(stepUp.freshUntil(id, asking.at))) > asking.at) return;
   const how = `Show the second factor of key ${id}: POST /api/v1/step-up {"code": "<six digits>"} with the same key, or keygate keys step-up ${id} --code <six digits>. Then call again.`;
   throw new Denial('STEP_UP_REQUIRED', { facts: { ...ruleFacts(asking, rule), how } });
 }

@@ -6,13 +6,14 @@ import type { Clock } from '../ports/clock.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Live } from '../ports/live.ts';
 import type { Log, Metrics, Tally } from '../ports/observe.ts';
+import type { Retries } from '../ports/retries.ts';
 import type { Throttle } from '../ports/throttle.ts';
 import type { Upstreams } from '../ports/upstreams.ts';
 
 /** Whether a key's second factor was passed a short while ago. */
 export interface StepUpState {
   /** Until when the passed step-up of this key lasts, ms since the epoch; 0 where there is none that lasts. */
-  freshUntil(keyId: string, now: number): number;
+  freshUntil(keyId: string, now: number): Promise<number>;
 }
 
 /** Everything outside that the stages use. Each stage names the few it needs with Pick. */
@@ -29,6 +30,7 @@ export interface Ports {
   readonly stepUp: StepUpState;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly retries: Retries;
   readonly tally: Tally;
   /** Keyed hash of arguments for the journal, or undefined where nothing of them is to be kept. */
   readonly hashArguments: (text: Buffer) => string | undefined;

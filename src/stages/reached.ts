@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Ending } from '../domain/charge.ts';
+import type { CostReading } from '../domain/cost.ts';
 import type { Denial } from '../domain/denial.ts';
 import type { LedgerRoot } from '../domain/key.ts';
 import type { Message, MessageId, Scanned } from '../domain/message.ts';
@@ -112,13 +114,17 @@ export interface Reservation {
 
 /** How the attempt ended. The client has its answer, or is gone. */
 export interface Forwarded extends Admitted {
-  /** False only where it is certain that the upstream got no byte: the hold is then released. */
-  readonly sent: boolean;
   /** HTTP status of the upstream, or what became of the attempt. */
   readonly status: number | string;
+  /** `not-sent` only where it is certain that the upstream got no byte: the hold is then released. */
+  readonly ending: Ending;
+  /** What the result said that it cost, where the rule takes that. */
+  readonly cost?: CostReading;
+  /** True where no answer came, and the client has what it needs to fetch one by taking the stream up again. */
+  readonly resumable?: boolean;
   readonly upstreamMs: number;
   /** The refusal the client got instead of an answer. */
-  readonly refusal: Denial | undefined;
+  readonly refusal?: Denial;
 }
 
 export type Reached = Arrived | Received | Authenticated | Located | Understood | Authorized | Admitted | Forwarded;

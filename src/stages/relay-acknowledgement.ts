@@ -1,7 +1,7 @@
 import { collect } from './collect.ts';
 import type { Admitted } from './reached.ts';
 import type { Answer, Relay, RelayEnd } from './relay.ts';
-import { upstreamDenial } from './relay.ts';
+import { failedEnding, upstreamDenial } from './relay.ts';
 import { statusDenial } from './status-denial.ts';
 
 /** As much of a body as is waited for and looked at. */
@@ -16,12 +16,12 @@ export function relayAcknowledgement(admitted: Admitted, { status, control }: An
   const body = collect({ bytesMax: bodyBytesMax, msMax: policy.limits.upstreamTimeoutMs, abort: control.abort });
   const conclude = (): RelayEnd => {
     const read = body.bytes();
-    if (status < 200 || status > 299) return { status, refusal: statusDenial(admitted, { status, body: read }) };
-    if (reply.closed) return { status: 'client-gone' };
+    if (status < 200 || status > 299) return { status, ending: 'error', refusal: statusDenial(admitted, { status, body: read }) };
+    if (reply.closed) return { status: 'client-gone', ending: 'lost' };
     // Transports: 202 for accepted notifications and responses; DELETE answers as the upstream did.
     reply.head(verb === 'DELETE' ? status : 202, status === 204 && verb === 'DELETE' ? {} : { 'content-length': '0' });
     reply.end();
-    return { status };
+    return { status, ending: 'answered' };
   };
   return {
     streaming: false,
@@ -33,7 +33,8 @@ export function relayAcknowledgement(admitted: Admitted, { status, control }: An
     fail(failure) {
       if (body.tooLarge || body.late) return conclude();
       body.bytes();
-      return reply.closed ? { status: 'client-gone' } : { status: failure.kind, refusal: upstreamDenial(failure) };
+      if (reply.closed) return { status: 'client-gone', ending: 'lost' };
+      return { status: failure.kind, ending: failedEnding(failure), refusal: upstreamDenial(failure) };
     },
   };
 }

@@ -1,8 +1,18 @@
+import type { Ending } from '../domain/charge.ts';
 import { Denial } from '../domain/denial.ts';
 import { createEventReader, type ServerEvent, writeEvent } from '../domain/events.ts';
 import { boundTo } from './bound-to.ts';
 import type { Admitted, ResumedEvent } from './reached.ts';
-import { type Answer, cutDenial, type ForwardPorts, type Relay, type RelayEnd, upstreamDenial } from './relay.ts';
+import {
+  type Answer,
+  cutDenial,
+  encodingDenial,
+  type ForwardPorts,
+  failedEnding,
+  type Relay,
+  type RelayEnd,
+  upstreamDenial,
+} from './relay.ts';
 import { denialError, requestIdOf } from './render-denial.ts';
 import { sealedSession } from './sealed-session.ts';
 import { createStreamGate } from './stream-gate.ts';
@@ -11,8 +21,10 @@ import { createStreamGate } from './stream-gate.ts';
  * An event stream, event by event: each is judged, written and flushed as soon as it is whole; nothing waits for the next.
  * Comments of the upstream's are dropped, and a comment of our own keeps a silent stream open.
  */
-export function relayEvents(ports: ForwardPorts, admitted: Admitted, { status, headers, control }: Answer): Relay {
+export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Answer): Relay {
   const { reply, policy } = admitted;
+  const { status, headers, control } = answer;
+  const encoded = encodingDenial(answer);
   const reader = createEventReader(policy.limits.eventBytesMax);
   const expected = expectedAnswer(admitted);
   const gate = createStreamGate(ports, admitted, expected);
@@ -36,30 +48,39 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, { status, h
     // 2026-07-28 has no resumption: an id there would only make clients ask for what does not exist.
     const eventId = admitted.era === 'session' ? event.id : undefined;
     if (text === undefined && eventId === undefined && event.retry === undefined) return true;
-    if (eventId !== undefined) resumable = true;
+    // An empty id takes back those before it for clients that keep to the rules, which whoever wants an answer for nothing need not.
+    if (eventId) resumable = true;
     heartbeat.refresh();
     return reply.write(writeEvent({ text, id: sealId(eventId), retry: event.retry }));
   };
 
   /** Ends the client's stream; a request that got no answer gets an error with its own id. */
-  const finish = (denial: Denial | undefined): RelayEnd => {
+  const finish = (otherwise: Ending, denial: Denial | undefined): RelayEnd => {
     clearInterval(heartbeat);
-    if (reply.closed) return { status: 'client-gone' };
+    const end = gate.answer ?? { ending: broken ? 'error' : reply.closed ? 'lost' : otherwise, resumable };
+    if (reply.closed) return { ...end, status: 'client-gone' };
     const id = requestIdOf(admitted);
     // What comes after the answer has passed is nobody's trouble any more.
-    const refusal = gate.answered ? undefined : denial;
+    const refusal = gate.answer ? undefined : denial;
     if (refusal && id !== null) {
       reply.write(writeEvent({ text: JSON.stringify({ jsonrpc: '2.0', id, error: denialError(refusal, admitted) }) }));
     }
     reply.end();
-    return refusal ? { status: refusal.reason, refusal } : { status };
+    return refusal ? { ...end, status: refusal.reason, refusal } : { ...end, status };
   };
 
   return {
     streaming: true,
+    rejudge(next, { seesOther }) {
+      gate.rejudge(next);
+      // Only the stream that a client opened for what the server has to say (GET) carries what belongs to no request of its own.
+      if (!seesOther || broken || admitted.intent.kind !== 'stream') return;
+      for (const text of listChanges) reply.write(writeEvent({ text, id: undefined, retry: undefined }));
+    },
     chunk(chunk) {
       if (broken) return true;
       try {
+        if (encoded) throw encoded;
         let ready = true;
         for (const event of reader.push(chunk)) ready = pass(event) && ready;
         return ready;
@@ -71,11 +92,16 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, { status, h
       }
     },
     // A server may close the stream before the answer and let the client take it up again (2025-11-25, polling).
-    end: () =>
-      finish(broken ?? (gate.answered || resumable ? undefined : new Denial('UPSTREAM_FAILED', { facts: { outcome: 'unknown' } }))),
-    fail: (failure, cut) => finish(broken ?? (cut ? cutDenial(cut, failure) : upstreamDenial(failure))),
+    end: () => finish('lost', broken ?? (resumable ? undefined : new Denial('UPSTREAM_FAILED', { facts: { outcome: 'unknown' } }))),
+    fail: (failure, cut) =>
+      cut ? finish('lost', broken ?? cutDenial(cut, failure)) : finish(failedEnding(failure), broken ?? upstreamDenial(failure)),
   };
 }
+
+/** Told by the gateway itself: the server does not know that the key sees other things now. */
+const listChanges = ['tools', 'resources', 'prompts'].map((kind) =>
+  JSON.stringify({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` }),
+);
 
 const streamHeaders = {
   'content-type': 'text/event-stream',

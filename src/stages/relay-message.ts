@@ -1,12 +1,22 @@
-import { Denial } from '../domain/denial.ts';
 import type { RequestMessage, ResponseMessage } from '../domain/message.ts';
 import { splice } from '../domain/splice.ts';
+import type { UpstreamFailure } from '../ports/upstreams.ts';
 import { collect } from './collect.ts';
 import type { Admitted } from './reached.ts';
 import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
-import { type Answer, type ForwardPorts, type Relay, type RelayEnd, upstreamDenial } from './relay.ts';
+import {
+  type Answer,
+  encodingDenial,
+  type ForwardPorts,
+  failedEnding,
+  noAnswerDenial,
+  type Relay,
+  type RelayEnd,
+  upstreamDenial,
+} from './relay.ts';
 import { sealedSession } from './sealed-session.ts';
 import { statusDenial } from './status-denial.ts';
+import { weighAnswer } from './weigh-answer.ts';
 
 /**
  * One JSON answer, read whole within `answerBytesMax` and judged before the client sees a byte: it must be the answer to
@@ -25,9 +35,9 @@ export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: An
     fail(failure) {
       body.bytes();
       if (body.tooLarge) return failed(answer.status, `The upstream's answer is longer than ${answerBytesMax} bytes.`);
-      if (admitted.reply.closed) return { status: 'client-gone' };
-      const kind = body.late ? 'timeout' : failure.kind;
-      return { status: kind, refusal: upstreamDenial({ ...failure, kind }) };
+      if (admitted.reply.closed) return { status: 'client-gone', ending: 'lost' };
+      const late: UpstreamFailure = body.late ? { ...failure, kind: 'timeout' } : failure;
+      return { status: late.kind, ending: failedEnding(late), refusal: upstreamDenial(late) };
     },
   };
 }
@@ -35,17 +45,19 @@ export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: An
 function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body: Buffer): RelayEnd {
   const { status, headers } = answer;
   const { intent, reply } = admitted;
-  if (reply.closed) return { status: 'client-gone' };
-  if (intent.kind !== 'request') return { status, refusal: statusDenial(admitted, { status, body }) };
-  if ((headers['content-encoding'] ?? 'identity') !== 'identity')
-    return failed(status, 'The upstream sent a content encoding that was not asked for.');
+  if (reply.closed) return { status: 'client-gone', ending: 'lost' };
+  if (intent.kind !== 'request') return { status, ending: 'error', refusal: statusDenial(admitted, { status, body }) };
+  const encoded = encodingDenial(answer);
+  if (encoded) return { status, ending: 'error', refusal: encoded };
   const message = isJson(headers) ? scanAnswer(body) : undefined;
   if (status !== 200) return relayError(admitted, { status, body, message: asError(message, intent.message) });
   if (!isAnswerTo(message, intent.message.id)) return failed(status, 'The upstream did not answer this request.');
-  return send(ports, admitted, answer, trimAnswer(admitted, { method: intent.message.method, message }));
+  const weighed = weighAnswer(admitted, message);
+  send(ports, admitted, answer, trimAnswer(admitted, { method: intent.message.method, message }));
+  return { status, ...weighed };
 }
 
-function send({ seal }: ForwardPorts, { reply, era, ...admitted }: Admitted, { status, headers }: Answer, body: Buffer): RelayEnd {
+function send({ seal }: ForwardPorts, { reply, era, ...admitted }: Admitted, { headers }: Answer, body: Buffer): void {
   reply.head(200, {
     'content-type': 'application/json',
     'content-length': String(body.length),
@@ -53,7 +65,6 @@ function send({ seal }: ForwardPorts, { reply, era, ...admitted }: Admitted, { s
     ...sealedSession(seal, admitted, headers),
   });
   reply.end(body);
-  return { status };
 }
 
 /** Client errors that the protocol itself gives a body (2026-07-28: 400 and 404); they go on with the caller's own id. */
@@ -67,12 +78,12 @@ function relayError(
   const own = intent.kind === 'request' && message?.id === intent.message.id;
   const denial = statusDenial(admitted, { status, body, own });
   if (denial.reason !== 'UPSTREAM_FAILED' || !message || !passedStatuses.has(status) || intent.kind !== 'request')
-    return { status, refusal: denial };
+    return { status, ending: 'error', refusal: denial };
   const id = JSON.stringify(intent.message.id);
   const bytes = own ? message.bytes : splice(message.bytes, [{ span: message.idSpan, text: id }]);
   reply.head(status, { 'content-type': 'application/json', 'content-length': String(bytes.length), 'cache-control': 'no-store' });
   reply.end(bytes);
-  return { status };
+  return { status, ending: 'error' };
 }
 
 /** An error answer to this request, or to none (a server that could not read the id says null). */
@@ -86,5 +97,5 @@ function isJson(headers: Answer['headers']): boolean {
 }
 
 function failed(status: number, detail: string): RelayEnd {
-  return { status, refusal: new Denial('UPSTREAM_FAILED', { detail, facts: { upstreamStatus: status, outcome: 'unknown' } }) };
+  return { status, ending: 'error', refusal: noAnswerDenial(status, detail) };
 }

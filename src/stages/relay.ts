@@ -1,12 +1,21 @@
+import type { Ending } from '../domain/charge.ts';
+import type { CostReading } from '../domain/cost.ts';
 import { Denial } from '../domain/denial.ts';
+import type { LiveEntry } from '../ports/live.ts';
 import type { UpstreamFailure } from '../ports/upstreams.ts';
 import type { Ports } from './ports.ts';
+import type { Admitted } from './reached.ts';
 
 export type ForwardPorts = Pick<Ports, 'upstreams' | 'assertions' | 'seal' | 'live' | 'clock' | 'log'>;
 
 /** How an attempt ended, as a relay tells it. */
 export interface RelayEnd {
   readonly status: number | string;
+  readonly ending: Ending;
+  /** What the result said that it cost, where the rule takes that. */
+  readonly cost?: CostReading;
+  /** True where no answer came, and the client has what it needs to fetch one by taking the stream up again. */
+  readonly resumable?: boolean;
   /** A refusal to answer with, where no head was sent yet. */
   readonly refusal?: Denial;
 }
@@ -17,9 +26,12 @@ export interface Relay {
   chunk(chunk: Buffer): boolean;
   end(): RelayEnd;
   fail(failure: UpstreamFailure, cut: CutReason | undefined): RelayEnd;
+  /** What passes from now on is judged by this caller's right. @param options.seesOther tell the client that lists may read otherwise */
+  rejudge?(admitted: Admitted, options: { seesOther: boolean }): void;
 }
 
-export type CutReason = 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'STORE_UNAVAILABLE' | 'DRAINING';
+/** Why what is running is cut off here: its key died or may no longer do it, the store is silent, or this process ends. */
+export type CutReason = Parameters<LiveEntry['cut']>[0] | 'TOOL_NOT_ALLOWED' | 'ADDRESS_NOT_ALLOWED';
 
 /** What a relay may do to the attempt it serves. */
 export interface RelayControl {
@@ -32,10 +44,26 @@ export interface Answer {
   readonly control: RelayControl;
 }
 
+/** The refusal of an answer in an encoding; none is ever asked for, so nobody here could read it. */
+export function encodingDenial({ status, headers }: Answer): Denial | undefined {
+  if ((headers['content-encoding'] ?? 'identity') === 'identity') return undefined;
+  return noAnswerDenial(status, 'The upstream sent a content encoding that was not asked for.');
+}
+
+/** The refusal of an answer that is none. */
+export function noAnswerDenial(status: number, detail: string): Denial {
+  return new Denial('UPSTREAM_FAILED', { detail, facts: { upstreamStatus: status, outcome: 'unknown' } });
+}
+
 /** The refusal a failed attempt deserves. The caller is told whether the call may have taken effect. */
 export function upstreamDenial(failure: UpstreamFailure): Denial {
   const outcome = failure.sent ? 'unknown' : 'not-sent';
   return new Denial(failure.kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { facts: { outcome } });
+}
+
+/** How an attempt ended that failed after the upstream got some of it. Whatever is no silence of the upstream's leaves its answer unknown. */
+export function failedEnding({ kind }: Pick<UpstreamFailure, 'kind'>): 'timeout' | 'lost' {
+  return kind === 'timeout' ? 'timeout' : 'lost';
 }
 
 /** The refusal of a call that was cut off here. Whoever repeats it must know whether it may have taken effect already. */

@@ -1,16 +1,22 @@
-import { formatMicros, zeroMicros } from '../domain/money.ts';
+import { chargeOf } from '../domain/charge.ts';
+import { formatMicros } from '../domain/money.ts';
+import type { SettleRequest } from '../ports/ledger.ts';
 import { methodOf } from './call-facts.ts';
 import type { Ports } from './ports.ts';
-import type { CallFacts, Forwarded } from './reached.ts';
+import type { CallFacts, Forwarded, Reservation } from './reached.ts';
 
-type SettlePorts = Pick<Ports, 'ledger' | 'clock' | 'metrics' | 'log'>;
+type SettlePorts = Pick<Ports, 'ledger' | 'clock' | 'metrics' | 'log' | 'retries'>;
+
+/** How long a settle that failed is tried again at least, in milliseconds: what comes after the hold's expiry corrects it. */
+const retryMsMin = 30_000;
 
 /**
- * Ends the reservation when the answer has ended. What was sent is charged, whatever came of it (the upstream may have
- * done the work); what certainly was not sent is released. A settle that fails leaves the hold, which expiry captures.
+ * Ends the reservation when the answer has ended. What was sent is charged as the rule that the call was admitted under says: in full,
+ * unless it says otherwise, because the upstream may have done the work. What certainly was not sent is released. A settle that fails
+ * is tried again in the background; where that fails too, the hold expires.
  */
 export async function settle(ports: SettlePorts, forwarded: Forwarded): Promise<void> {
-  const { reservation, price, sent, upstream } = forwarded;
+  const { reservation, upstream } = forwarded;
   ports.metrics.request({
     upstream: upstream.name,
     method: methodOf(forwarded) ?? 'none',
@@ -19,19 +25,33 @@ export async function settle(ports: SettlePorts, forwarded: Forwarded): Promise<
     seconds: (ports.clock.monotonic() - forwarded.began) / 1000,
   });
   if (!reservation) return;
-  const charge = sent ? price : zeroMicros;
+  const request = settleRequest(ports, forwarded, reservation);
+  if (!request) return;
   try {
-    await ports.ledger.settle({
-      root: reservation.root,
-      reservationId: reservation.id,
-      charge,
-      released: !sent,
-      now: ports.clock.now(),
-      outcome: { kind: 'call.outcome', ...reservation.facts, ...outcomeFacts(ports, forwarded), charged: formatMicros(charge) },
-    });
+    await ports.ledger.settle(request);
   } catch (error) {
-    ports.log.fault('a call could not be settled; its hold will be captured when it expires', error, { requestId: forwarded.requestId });
+    const facts = { requestId: forwarded.requestId };
+    ports.log.fault('a call could not be settled; it is tried again', error, facts);
+    const until = Math.max(reservation.holdUntil, ports.clock.now() + retryMsMin);
+    ports.retries.keepTrying({ what: 'settling a call', act: () => ports.ledger.settle(request), until, facts });
   }
+}
+
+/** Undefined where the call cannot be charged, which is a fault: its hold is left to expire. */
+function settleRequest(ports: SettlePorts, forwarded: Forwarded, { root, id, facts: known }: Reservation): SettleRequest | undefined {
+  try {
+    const { charge, facts } = chargeOfCall(forwarded);
+    const outcome = { kind: 'call.outcome', ...known, ...outcomeFacts(ports, forwarded), ...facts, charged: formatMicros(charge) } as const;
+    return { root, reservationId: id, charge, released: forwarded.ending === 'not-sent', now: ports.clock.now(), outcome };
+  } catch (error) {
+    ports.log.fault('a call could not be charged; its hold is left to expire', error, { requestId: forwarded.requestId });
+    return undefined;
+  }
+}
+
+/** No term makes a call free whose answer can still be fetched by taking its stream up again: leaving would be a way not to pay. */
+function chargeOfCall({ rule, price, ending, cost, resumable = false }: Forwarded): ReturnType<typeof chargeOf> {
+  return chargeOf({ rule: resumable ? undefined : rule, held: price, ending, cost });
 }
 
 function outcomeFacts(ports: SettlePorts, { status, upstreamMs, refusal, began }: Forwarded): CallFacts {

@@ -8,15 +8,18 @@ import { mayUse } from './may-use.ts';
 import type { Admitted, ResumedEvent } from './reached.ts';
 import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
 import type { ForwardPorts } from './relay.ts';
+import { type AnswerEnd, weighAnswer } from './weigh-answer.ts';
 
 /** Server requests of one stream whose sealed ids are remembered: a stream may last for days, and servers ping. */
 const sealedIdsMax = 256;
 
 export interface StreamGate {
-  /** True once the expected answer has passed. */
-  readonly answered: boolean;
+  /** What the expected answer means for the charge, once it has passed. */
+  readonly answer: AnswerEnd | undefined;
   /** The event's text as the client may see it; undefined where nothing of it is shown. @throws Denial UPSTREAM_FAILED */
   judge(event: ServerEvent): string | undefined;
+  /** Judges by this caller's right from now on. */
+  rejudge(admitted: Admitted): void;
 }
 
 /**
@@ -26,23 +29,27 @@ export interface StreamGate {
 export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expected: ResumedEvent['answers']): StreamGate {
   /** Sealed ids of this stream's newest server requests, so that the server can cancel them. */
   const sealedIds = new Map<MessageId, string>();
-  let answered = false;
+  let answer: AnswerEnd | undefined;
+  let current = admitted;
 
   return {
-    get answered() {
-      return answered;
+    get answer() {
+      return answer;
     },
     judge(event) {
       if (event.text === undefined || event.text === '' || event.name !== 'message') return undefined;
       const message = scanAnswer(Buffer.from(event.text));
       if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream sent an event that is no message.' });
-      if (message.kind === 'notification') return judgeNotification(admitted, message, sealedIds);
-      if (message.kind === 'request') return judgeRequest(ports, admitted, message, sealedIds);
-      if (answered || !expected) return undefined;
+      if (message.kind === 'notification') return judgeNotification(current, message, sealedIds);
+      if (message.kind === 'request') return judgeRequest(ports, current, message, sealedIds);
+      if (answer || !expected) return undefined;
       if (!isAnswerTo(message, expected.id)) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream answered another request.' });
-      const trimmed = trimAnswer(admitted, { method: expected.method, message });
-      answered = true;
+      const trimmed = trimAnswer(current, { method: expected.method, message });
+      answer = weighAnswer(current, message);
       return trimmed.toString('utf8');
+    },
+    rejudge(next) {
+      current = next;
     },
   };
 }

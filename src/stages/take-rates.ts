@@ -1,6 +1,7 @@
 import { Denial } from '../domain/denial.ts';
 import type { Rate } from '../domain/key.ts';
 import type { Take } from '../ports/throttle.ts';
+import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
 import type { Authenticated } from './reached.ts';
 
@@ -17,7 +18,7 @@ export async function takeRates(
   let tightest: (Take & Rate) | undefined;
   for (const key of [caller.key, ...caller.ancestors]) {
     if (!key.rate) continue;
-    const taken = await ports.throttle.take({ key: key.id, ...key.rate });
+    const taken = await failClosed(ports.throttle.take({ key: key.id, ...key.rate }));
     if (!tightest || !taken.allowed || taken.remaining < tightest.remaining) tightest = { ...taken, ...key.rate };
     if (taken.allowed) continue;
     reply.carry(rateHeaders(tightest));

@@ -41,7 +41,7 @@ describe('lists', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = listKeys(authority, { filter: {}, limit: 3, cursor });
+      const page = await listKeys(authority, { filter: {}, limit: 3, cursor });
       seen.push(...page.data.map((key) => key.id));
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
@@ -50,9 +50,10 @@ describe('lists', () => {
 
   it('narrow, and refuse pages that make no sense', async () => {
     const authority = await withKeys(5);
-    expect(listKeys(authority, { filter: { orgId: 'odd' } }).data.map((key) => key.orgId)).toEqual(['odd', 'odd']);
-    for (const limit of [0, -1, 501, 1.5, Number.NaN]) expect(() => listKeys(authority, { filter: {}, limit })).toThrow(RequestProblems);
-    expect(() => listKeys(authority, { filter: {}, cursor: '../x' })).toThrow(RequestProblems);
+    expect((await listKeys(authority, { filter: { orgId: 'odd' } })).data.map((key) => key.orgId)).toEqual(['odd', 'odd']);
+    for (const limit of [0, -1, 501, 1.5, Number.NaN])
+      await expect(listKeys(authority, { filter: {}, limit })).rejects.toThrow(RequestProblems);
+    await expect(listKeys(authority, { filter: {}, cursor: '../x' })).rejects.toThrow(RequestProblems);
   });
 
   it('I5: never repeat a key that was pasted for an id', async () => {
@@ -60,7 +61,7 @@ describe('lists', () => {
     const { key } = await mint(authority, { name: 'x', scopes: ['read'] }, by);
     let message = '';
     try {
-      findKey(authority, key);
+      await findKey(authority, key);
     } catch (error) {
       message = (error as Error).message;
     }
@@ -72,9 +73,9 @@ describe('lists', () => {
     const authority = createMemoryAuthority();
     const { record } = await mint(authority, { name: 'x', scopes: ['read'], ttl: '1m' }, by);
     authority.advance(59_999);
-    expect(listKeys(authority, { filter: {} }).data[0]?.status).toBe('active');
+    expect((await listKeys(authority, { filter: {} })).data[0]?.status).toBe('active');
     authority.advance(1);
-    expect(listKeys(authority, { filter: {} }).data[0]).toMatchObject({ id: record.id, status: 'expired' });
+    expect((await listKeys(authority, { filter: {} })).data[0]).toMatchObject({ id: record.id, status: 'expired' });
   });
 });
 
@@ -86,6 +87,7 @@ describe('accounts', () => {
       balance: '0',
       held: '0',
       available: '0',
+      ...{ budgets: [], caps: [] },
       createdAt: '2026-11-20T12:00:00.000Z',
     });
     const credit = async (amount: string, reference: string) =>
@@ -93,7 +95,7 @@ describe('accounts', () => {
     expect(await credit('12.50', 'inv-1')).toMatchObject({ replayed: false, account: { balance: '12.5' } });
     expect(await credit('12.5', 'inv-1')).toMatchObject({ replayed: true, account: { balance: '12.5' } });
     await expect(credit('13', 'inv-1')).rejects.toThrow(Conflict);
-    expect(showAccount(authority, 'acme').balance).toBe('12.5');
+    expect((await showAccount(authority, 'acme')).balance).toBe('12.5');
   });
 
   it('refuse what makes no sense', async () => {
@@ -106,7 +108,7 @@ describe('accounts', () => {
       await expect(creditAccount(authority, { accountId: 'acme', amount, reference: 'r', by })).rejects.toThrow(RequestProblems);
     }
     await expect(creditAccount(authority, { accountId: 'acme', amount: '1', reference: '', by })).rejects.toThrow(RequestProblems);
-    expect(() => showAccount(authority, 'nobody')).toThrow(NotFound);
+    await expect(showAccount(authority, 'nobody')).rejects.toThrow(NotFound);
   });
 });
 
@@ -118,7 +120,7 @@ describe('usage', () => {
       { limitName: 'key:x budget day', unit: 'micros', limit: 5_000_000, spent: 1_250_000, held: 50_000, resetAt: startMs },
       { limitName: 'key:x cap total', unit: 'calls', limit: 10, spent: 12, held: 0 },
     ];
-    expect(keyUsage(authority, record.id).limits).toEqual([
+    expect((await keyUsage(authority, record.id)).limits).toEqual([
       {
         name: 'key:x budget day',
         unit: 'money',
@@ -126,11 +128,12 @@ describe('usage', () => {
         spent: '1.25',
         held: '0.05',
         remaining: '3.7',
+        ...{ percent: 25, soft: false },
         resetAt: '2026-11-20T12:00:00.000Z',
       },
-      { name: 'key:x cap total', unit: 'calls', limit: 10, spent: 12, held: 0, remaining: 0, resetAt: null },
+      { name: 'key:x cap total', unit: 'calls', limit: 10, spent: 12, held: 0, remaining: 0, percent: 120, soft: false, resetAt: null },
     ]);
-    expect(listUsage(authority, { filter: {} }).data).toEqual([keyUsage(authority, record.id)]);
+    expect((await listUsage(authority, { filter: {} })).data).toEqual([await keyUsage(authority, record.id)]);
   });
 });
 

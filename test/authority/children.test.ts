@@ -54,7 +54,7 @@ describe('a child', () => {
       budgets: [],
       expiresAt: parent.expiresAt,
     });
-    expect(showKey(authority, parent.id).childIds).toEqual([record.id]);
+    expect((await showKey(authority, parent.id)).childIds).toEqual([record.id]);
     const permitted = await mintChild(authority, parent.id, { name: 'kb reader', permissions: { read: ['kb'] } }, by);
     expect(permitted.record.scopes).toEqual(['read:kb']);
   });

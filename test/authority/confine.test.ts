@@ -97,12 +97,12 @@ describe('an operator confined to an organisation', () => {
 
   it('sees its own keys alone', async () => {
     const { authority, inside, outside } = await twoOrgs();
-    expect(listKeys(authority, { filter: {} }, confined).data.map(({ id }) => id)).toEqual([inside.id]);
-    expect(listUsage(authority, { filter: {} }, confined).data.map(({ id }) => id)).toEqual([inside.id]);
-    expect(listKeys(authority, { filter: { orgId: 'other' } }, confined)).toEqual({ data: [], nextCursor: null });
-    expect(findKey(authority, inside.id, confined).id).toBe(inside.id);
-    expect(() => findKey(authority, outside.id, confined)).toThrow(NotFound);
-    expect(() => keyUsage(authority, outside.id, confined)).toThrow(NotFound);
+    expect((await listKeys(authority, { filter: {} }, confined)).data.map(({ id }) => id)).toEqual([inside.id]);
+    expect((await listUsage(authority, { filter: {} }, confined)).data.map(({ id }) => id)).toEqual([inside.id]);
+    expect(await listKeys(authority, { filter: { orgId: 'other' } }, confined)).toEqual({ data: [], nextCursor: null });
+    expect((await findKey(authority, inside.id, confined)).id).toBe(inside.id);
+    await expect(findKey(authority, outside.id, confined)).rejects.toThrow(NotFound);
+    await expect(keyUsage(authority, outside.id, confined)).rejects.toThrow(NotFound);
   });
 
   it('touches its own keys alone', async () => {

@@ -29,8 +29,8 @@ function stored(authority: MemoryAuthority, id: string): KeyRecord {
   return record;
 }
 
-function opens(authority: MemoryAuthority, key: string): string | undefined {
-  return authority.keyring.byDigest(digestKey(key, authority.keys.peppers[0] ?? ''))?.id;
+async function opens(authority: MemoryAuthority, key: string): Promise<string | undefined> {
+  return (await authority.keyring.byDigest(digestKey(key, authority.keys.peppers[0] ?? '')))?.id;
 }
 
 /** Kinds and facts of what the journal was told. */
@@ -202,8 +202,8 @@ describe('rotate', () => {
     const before = stored();
     const rotated = await rotate(authority, id, {}, by);
     expect(readKey(rotated.key, 'kg')).toEqual({ environment: 'live', id });
-    expect(opens(authority, rotated.key)).toBe(id);
-    expect(opens(authority, key)).toBeUndefined();
+    expect(await opens(authority, rotated.key)).toBe(id);
+    expect(await opens(authority, key)).toBeUndefined();
     expect(stored()).toEqual({ ...before, last4: rotated.key.slice(-4), digests: stored().digests, revision: 2 });
     expect(Object.keys(rotateAnswer(rotated)).slice(0, 2)).toEqual(['id', 'key']);
     expect(journal(authority)).toMatchObject([{ kind: 'key.rotated', overlap: 'now', keyId: id }]);
@@ -222,18 +222,22 @@ describe('rotate', () => {
     const rotated = await rotate(authority, id, { overlap }, by);
     expect(rotated.record.previousUntil).toBe(new Date(startMs + ms).toISOString());
     authority.advance(ms - 1);
-    expect([opens(authority, key), opens(authority, rotated.key)]).toEqual([id, id]);
+    expect(await Promise.all([opens(authority, key), opens(authority, rotated.key)])).toEqual([id, id]);
     authority.advance(1);
-    expect([opens(authority, key), opens(authority, rotated.key)]).toEqual([undefined, id]);
+    expect(await Promise.all([opens(authority, key), opens(authority, rotated.key)])).toEqual([undefined, id]);
   });
 
   it('never leaves more than two secrets', async () => {
     const { authority, key, id, stored } = await withKey();
     const second = await rotate(authority, id, { overlap: '24h' }, by);
     const third = await rotate(authority, id, { overlap: '1h' }, by);
-    expect([key, second.key, third.key].map((each) => opens(authority, each))).toEqual([undefined, id, id]);
+    expect(await Promise.all([key, second.key, third.key].map((each) => opens(authority, each)))).toEqual([undefined, id, id]);
     const fourth = await rotate(authority, id, { overlap: 'now' }, by);
-    expect([second.key, third.key, fourth.key].map((each) => opens(authority, each))).toEqual([undefined, undefined, id]);
+    expect(await Promise.all([second.key, third.key, fourth.key].map((each) => opens(authority, each)))).toEqual([
+      undefined,
+      undefined,
+      id,
+    ]);
     expect(stored().digests).toHaveLength(1);
   });
 
@@ -245,7 +249,7 @@ describe('rotate', () => {
   it('is refused for a dead key, and survives a race', async () => {
     const { authority, id, stored } = await withKey();
     const rotated = await rotate(raced(authority, 2), id, {}, by);
-    expect(opens(authority, rotated.key)).toBe(id);
+    expect(await opens(authority, rotated.key)).toBe(id);
     expect(stored().owner).toBe('rival 0');
     await revoke(authority, id, { by });
     await expect(rotate(authority, id, {}, by)).rejects.toThrow(Conflict);
@@ -274,8 +278,8 @@ describe('reissue', () => {
     expect(same).toEqual({ ...(({ digests: _d, last4: _l, prefix: _p, expiresAt: _e, ...rest }) => rest)(before), id: done.record.id });
     expect(expiresAt).toBe(startMs + 43_200_000);
     expect(done.replaced).toMatchObject({ id, status: 'revoked', revokedReason: `reissued; replaced by ${done.record.id}` });
-    expect(opens(authority, done.key)).toBe(done.record.id);
-    expect(opens(authority, key)).toBe(id);
+    expect(await opens(authority, done.key)).toBe(done.record.id);
+    expect(await opens(authority, key)).toBe(id);
     expect(authority.records.get(other.id)).toBe(untouched);
     expect(reissueAnswer(done)).toMatchObject({ id: done.record.id, key: done.key, replaced: id, guards: [] });
     expect(digests[0]?.digest).not.toBe(before.digests[0]?.digest);
@@ -341,9 +345,50 @@ describe('remove', () => {
   it('leaves a key that nobody minted', async () => {
     const { authority, key, id } = await withKey();
     expect(await remove(authority, id, { by })).toMatchObject({ id, deleted: true, acknowledged: 1, pending: 0 });
-    expect(opens(authority, key)).toBeUndefined();
+    expect(await opens(authority, key)).toBeUndefined();
     expect(journal(authority)).toMatchObject([{ kind: 'key.deleted', keyId: id, reason: 'deleted by an operator' }]);
     await expect(remove(authority, id, { by })).rejects.toThrow(NotFound);
+  });
+});
+
+describe('how far an end has come', () => {
+  const behind = { acknowledged: ['gate-1', 'gate-2'], pending: ['gate-3'] };
+  const spread = { acknowledged: 2, pending: 1, pendingReplicas: ['gate-3'] };
+
+  it('is told by each act that ends keys: how many replicas have acted on it, and which have not', async () => {
+    const { authority, id } = await withKey();
+    authority.acknowledgement = behind;
+    expect(await revoke(authority, id, { by })).toMatchObject({ already: false, ...spread });
+    expect(await revoke(authority, id, { by })).toMatchObject({ already: true, ...spread });
+    expect(await bulkRevoke(authority, { kind: 'agent' }, { by })).toMatchObject(spread);
+    expect(await remove(authority, id, { by })).toMatchObject(spread);
+  });
+
+  it('waits for the replicas at most two seconds, which count', async () => {
+    const { authority, id } = await withKey();
+    const waited: number[] = [];
+    const slow = async (withinMs: number) => {
+      waited.push(withinMs);
+      expect(authority.records.get(id)?.revokedAt).toBeDefined();
+      authority.advance(withinMs);
+      return behind;
+    };
+    const { elapsedMs } = await revoke({ ...authority, keyring: { ...authority.keyring, acknowledged: slow } }, id, { by });
+    expect([waited, elapsedMs]).toEqual([[2_000], 2_000]);
+  });
+
+  it('is unknown where the store fails after the commit: the key is dead all the same', async () => {
+    const { authority, id } = await withKey();
+    const silent = async () => Promise.reject(new Error('the store does not answer'));
+    const done = await revoke({ ...authority, keyring: { ...authority.keyring, acknowledged: silent } }, id, { by });
+    expect(done).toMatchObject({ record: { status: 'revoked' }, acknowledged: 0, pending: 1, pendingReplicas: ['unknown'] });
+  });
+
+  it('holds up no new key: a reissue waits for nobody', async () => {
+    const { authority, id } = await withKey();
+    const acknowledged = async () => Promise.reject(new Error('nobody asks'));
+    const done = await reissue({ ...authority, keyring: { ...authority.keyring, acknowledged } }, id, {}, by);
+    expect(done.replaced.status).toBe('revoked');
   });
 });
 

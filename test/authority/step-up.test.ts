@@ -15,7 +15,7 @@ function stepUpOn(options: { throttle?: Throttle } = {}) {
   const records: Record<string, unknown>[] = [];
   let steal: (() => void) | undefined;
   const factors: Factors = {
-    get: (keyId) => kept.get(keyId),
+    get: async (keyId) => kept.get(keyId),
     async put({ factor, expected, record }) {
       steal?.();
       if ((kept.get(factor.keyId)?.revision ?? 0) !== expected) return false;
@@ -64,7 +64,7 @@ describe('enrolling', () => {
   it('is nothing that protects until its first code', async () => {
     const { stepUp, clock, code } = stepUpOn();
     const { secret } = await stepUp.enrol('ABCD1234', operator);
-    expect(stepUp.freshUntil('ABCD1234', clock.now())).toBe(0);
+    expect(await stepUp.freshUntil('ABCD1234', clock.now())).toBe(0);
     expect(await stepUp.verify('ABCD1234', code(secret))).toEqual({ ok: true, freshUntil: start + 5 * minute });
   });
 
@@ -78,7 +78,7 @@ describe('enrolling', () => {
     const second = await stepUp.enrol('ABCD1234', self);
     expect(second.secret).not.toBe(first.secret);
     // The step-up that was fresh belonged to the factor before.
-    expect(stepUp.freshUntil('ABCD1234', clock.now())).toBe(0);
+    expect(await stepUp.freshUntil('ABCD1234', clock.now())).toBe(0);
     await expect(stepUp.enrol('ABCD1234', self)).rejects.toMatchObject({ reason: 'STEP_UP_REQUIRED' });
     clock.step(minute);
     expect(await stepUp.verify('ABCD1234', code(first.secret))).toMatchObject({ ok: false, reason: 'wrong' });
@@ -103,10 +103,10 @@ describe('a code', () => {
     const { secret } = await stepUp.enrol('ABCD1234', operator);
     await stepUp.enrol('OTHER000', operator);
     await stepUp.verify('ABCD1234', code(secret));
-    expect(stepUp.freshUntil('ABCD1234', clock.now())).toBe(start + 5 * minute);
-    expect(stepUp.freshUntil('OTHER000', clock.now())).toBe(0);
-    expect(stepUp.freshUntil('ABCD1234', start + 5 * minute - 1)).toBe(start + 5 * minute);
-    expect(stepUp.freshUntil('ABCD1234', start + 5 * minute)).toBe(0);
+    expect(await stepUp.freshUntil('ABCD1234', clock.now())).toBe(start + 5 * minute);
+    expect(await stepUp.freshUntil('OTHER000', clock.now())).toBe(0);
+    expect(await stepUp.freshUntil('ABCD1234', start + 5 * minute - 1)).toBe(start + 5 * minute);
+    expect(await stepUp.freshUntil('ABCD1234', start + 5 * minute)).toBe(0);
     expect(await stepUp.verify('OTHER000', code(secret))).toMatchObject({ ok: false, reason: 'wrong' });
   });
 
@@ -205,7 +205,7 @@ describe('guessing', () => {
     await stepUp.verify('ABCD1234', code(secret));
     for (let at = 0; at < 5; at += 1) await stepUp.verify('ABCD1234', 'wrong');
     expect(records.at(-1)).toEqual({ kind: 'stepup.failed', keyId: 'ABCD1234', lockedUntil: new Date(start + 5 * minute).toISOString() });
-    expect(stepUp.freshUntil('ABCD1234', clock.now())).toBe(start + 5 * minute);
+    expect(await stepUp.freshUntil('ABCD1234', clock.now())).toBe(start + 5 * minute);
   });
 
   it('an attempt that cannot be put on record is not answered', async () => {

@@ -12,16 +12,10 @@ const expected: Record<string, string | string[]> = {
   'absent-approval.yaml': '4:47 upstreams.wiki.tools[0].approval: is not supported (hint: not in this build)',
   'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
-  'absent-charge.yaml': '4:47 upstreams.wiki.tools[0].charge: is not supported (hint: not in this build)',
   'absent-command.yaml':
     '2:11 upstreams.wiki.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
-  'absent-lease.yaml': '4:47 upstreams.wiki.tools[0].lease: is not supported (hint: not in this build)',
   'absent-passthrough.yaml': '4:5 upstreams.wiki.passthrough: is not supported (hint: not in this build)',
   'absent-pinning.yaml': '4:5 upstreams.wiki.pinning: is not supported (hint: not in this build)',
-  'absent-redis-cluster.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
-  'absent-redis-sentinel.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
-  'absent-redis.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
-  'absent-rediss.yaml': '1:1 store: must be a folder: Redis stores are not supported (hint: not in this build)',
   'absent-sse.yaml':
     '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
   'absent-stdio.yaml':
@@ -43,10 +37,26 @@ const expected: Record<string, string | string[]> = {
   'agent-upstreams-missing.yaml': '1:11 agents.devops-7f3a.upstreams: is required',
   'alias-bomb.yaml': '2:8 b[0]: is a YAML alias; aliases are not supported (hint: write the value out)',
   'alias.yaml': '3:3 upstreams.docs: is a YAML alias; aliases are not supported (hint: write the value out)',
+  'archive-bucket.yaml': '2:12 journal.archive: has no valid name of a bucket (hint: such as s3://bucket/prefix?region=eu-central-1)',
+  'archive-credentials.yaml':
+    '2:12 journal.archive: must not contain credentials (hint: the AWS SDK finds them: environment, shared files, the role of the machine)',
+  'archive-dots.yaml':
+    "2:12 journal.archive: has no valid prefix (hint: letters, digits and ! _ . * ' ( ) - between slashes, no part of dots alone)",
+  'archive-embedded.yaml':
+    '1:12 journal.archive: says nothing without a Redis store (hint: the embedded store keeps the journal in its own folder)',
+  'archive-endpoint.yaml': '2:12 journal.archive: has an endpoint that must not contain a user name or password',
+  'archive-parameter.yaml':
+    '2:12 journal.archive: has an unknown or repeated parameter (hint: region, endpoint and pathStyle are known, each once)',
+  'archive-scheme.yaml':
+    '2:12 journal.archive: must be a folder or an s3:// URL (hint: such as ./archive or s3://bucket/prefix?region=eu-central-1)',
   'binary-tag.yaml': '4:5 upstreams.wiki.environment: has a tag, which is not supported',
   'bot-name-taken.yaml': '1:9 bots.ops-1a: has a name that an agent has already (hint: rename one of the two: they share /mcp/<name>)',
   'bot-two-upstreams.yaml':
     '1:19 bots.ops-1a.upstreams: names more than one upstream (hint: not in this build; name exactly one, and another agent for another)',
+  'charge-ending.yaml': '4:57 upstreams.wiki.tools[0].charge.toolerror: is not a known setting (hint: did you mean toolError?)',
+  'charge-prompt.yaml': '4:59 upstreams.wiki.prompts[0].charge.toolError: is not a known setting (hint: known here: error, timeout, lost)',
+  'charge-value.yaml': '4:57 upstreams.wiki.tools[0].charge.timeout: must be full or none',
+  'charge-word.yaml': '4:47 upstreams.wiki.tools[0].charge: must be a mapping',
   'children-depth.yaml': '1:21 keys.children.depthMax: must be at most 16 (hint: every ancestor of a key is checked at every call)',
   'client-collision.json': '4:5 mcpServers.my-wiki: becomes the upstream my-wiki, a name that is taken (hint: rename one of the two)',
   'client-command.json':
@@ -84,6 +94,13 @@ const expected: Record<string, string | string[]> = {
   'hierarchy-twice.yaml': '1:11 scopes.hierarchy: names an action twice',
   'hierarchy-word.yaml': '1:23 scopes.hierarchy[0]: must be a lower-case word (hint: letters, digits, "_" and "-")',
   'keys-prefix.yaml': '1:9 keys.prefix: must be 1 to 12 lower-case letters and digits, beginning with a letter',
+  'lease-calls.yaml': '5:56 upstreams.wiki.tools[0].lease.calls: must be from 2 to 10000',
+  'lease-embedded.yaml':
+    '4:47 upstreams.wiki.tools[0].lease: says nothing without a Redis store (hint: the embedded store is as fast without; remove this)',
+  'lease-long.yaml': '5:67 upstreams.wiki.tools[0].lease.ms: must be from 100 ms to 60 s',
+  'lease-resource.yaml':
+    '5:51 upstreams.wiki.resources[0].lease: is not a known setting (hint: known here: match, scope, price, charge, when, stepUp)',
+  'lease-word.yaml': '5:47 upstreams.wiki.tools[0].lease: must be a mapping',
   'limit-fraction.yaml': '1:11 limits.streamsMax: must be a whole number or a string',
   'limit-hold.yaml': '1:35 limits.holdMsMax: must be greater than upstreamTimeoutMs, or a hold could end while its call is still running',
   'limit-size.yaml': '1:11 limits.bodyBytesMax: must be a whole number of bytes or a size (hint: such as 65536, 64KiB or 4MiB)',
@@ -128,16 +145,27 @@ const expected: Record<string, string | string[]> = {
     '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
   'pepper-list-empty.yaml': '1:9 keys.pepper: must not be empty',
   'pepper-short.yaml': '1:9 keys.pepper: must have at least 32 characters (hint: `keygate init` makes a good one)',
+  'price-max-number.yaml':
+    '4:56 upstreams.wiki.tools[0].price.max: must be a string (hint: write it in quotes, such as "0.10": numbers in YAML and JSON are rounded, money is not)',
+  'price-max-zero.yaml':
+    '4:56 upstreams.wiki.tools[0].price.max: must be more than 0: it is what is held for a call (hint: such as "0.10")',
+  'price-missing.yaml': '4:97 upstreams.wiki.tools[0].price.missing: must be full or none',
+  'price-name.yaml': "4:69 upstreams.wiki.tools[0].price.reported: must be a name of a result's _meta (hint: such as example.com/cost)",
   'price-negative.yaml':
     '4:47 upstreams.wiki.tools[0].price: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "0.002")',
+  'price-no-name.yaml': '4:47 upstreams.wiki.tools[0].price.reported: is required',
   'price-number.yaml':
-    '4:47 upstreams.wiki.tools[0].price: must be a string (hint: write it in quotes, such as "0.002": numbers in YAML and JSON are rounded, money is not)',
+    '4:47 upstreams.wiki.tools[0].price: must be a string or a mapping (hint: write it in quotes, such as "0.002": numbers in YAML and JSON are rounded, money is not)',
   'price-places.yaml':
     '4:47 upstreams.wiki.tools[0].price: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "0.002")',
   'proto.yaml': '4:3 upstreams.__proto__: is not an allowed name',
   'proxies-address.yaml': '1:28 listen.trustedProxies[0]: must be a network in CIDR form (hint: add /32 for one address)',
   'proxies-prefix.yaml': '1:28 listen.trustedProxies[0]: must be a network in CIDR form (hint: such as 10.0.0.0/8 or fd00::/8)',
   'public-url.yaml': '1:1 publicUrl: must not have a query',
+  'redis-durability.yaml': '2:10 redis.durability: must be server or fsync or replicated',
+  'redis-embedded.yaml': '1:1 redis: says nothing without a Redis store (hint: set store to a redis:// URL, or remove this)',
+  'redis-replicas.yaml': '2:10 redis.replicas: says nothing without durability: replicated (hint: set that too, or remove this)',
+  'redis-timeout.yaml': '2:10 redis.commandTimeoutMs: must be from 100 ms to 30 s',
   'reference-nested.yaml': '2:11 upstreams.wiki.url: has one ${…} inside another, which is not supported',
   'reference-open.yaml': '2:11 upstreams.wiki.url: has a ${ without its } (hint: write $${ for a plain ${)',
   'reference.yaml':
@@ -165,7 +193,7 @@ const expected: Record<string, string | string[]> = {
   'risk-places.yaml':
     '4:76 upstreams.wiki.tools[0].limits[0].max: must be a decimal number with at most six places, from 0 to 1000000000 (hint: such as "100" or 2.5)',
   'risk-resource.yaml':
-    '4:51 upstreams.wiki.resources[0].limits: is not a known setting (hint: known here: match, scope, price, when, stepUp)',
+    '4:51 upstreams.wiki.resources[0].limits: is not a known setting (hint: known here: match, scope, price, charge, when, stepUp)',
   'risk-same.yaml': '4:47 upstreams.wiki.tools[0].limits: has two totals over the same argument and window',
   'risk-stray.yaml':
     '4:56 upstreams.wiki.tools[0].limits[0]: has zone, which says nothing beside max (hint: one limit is argument with max, oneOf, or total and per; or hours)',
@@ -189,6 +217,21 @@ const expected: Record<string, string | string[]> = {
     '1:9 keys.signing: must be the text of a JWK Set with at least one key (hint: {"keys": [{…}]}, as `keygate init` makes it)',
   'step-up-long.yaml': '1:11 stepUp.freshFor: must be at most 1h (hint: such as 5m)',
   'step-up-operators.yaml': '1:11 stepUp.operators: must be true or false',
+  'store-cluster.yaml': '1:1 store: has a database, and a cluster has none to choose from',
+  'store-database.yaml': '1:1 store: has a path that is no number of a database (hint: such as redis://127.0.0.1:6379/0)',
+  'store-hosts.yaml': '1:1 store: names more than one host (hint: redis+cluster:// for a cluster, redis+sentinel:// behind Sentinels)',
+  'store-no-host.yaml':
+    '1:1 store: has no valid host (hint: such as redis://127.0.0.1:6379/0, redis+sentinel://h1:26379,h2:26379/name or redis+cluster://h1,h2)',
+  'store-password.yaml':
+    '1:1 store: must be a Redis URL (hint: redis://127.0.0.1:6379/0, redis+sentinel://h1:26379,h2:26379/name or redis+cluster://h1,h2; / ? # and @ in a password are written %2F %3F %23 and %40)',
+  'store-percent.yaml': '1:1 store: has a % that encodes nothing (hint: write %25 for a plain %)',
+  'store-port.yaml':
+    '1:1 store: has no valid host (hint: such as redis://127.0.0.1:6379/0, redis+sentinel://h1:26379,h2:26379/name or redis+cluster://h1,h2)',
+  'store-query.yaml':
+    '1:1 store: has parameters that are not known (hint: sentinelUsername and sentinelPassword are, once each, for redis+sentinel:// alone)',
+  'store-scheme.yaml': '1:1 store: must be a folder or a Redis URL (hint: such as ./var or redis://127.0.0.1:6379)',
+  'store-sentinel.yaml': '1:1 store: must end in the name of the master (hint: such as redis+sentinel://h1:26379,h2:26379/mymaster)',
+  'store-user.yaml': '1:1 store: has a user without a password (hint: redis://user:password@host, or redis://:password@host)',
   'syntax-and-unknown.yaml': [
     '1:1 listn: is not a known setting (hint: did you mean listen?)',
     '4:1: YAML syntax: Flow map in block collection must be sufficiently indented and end with a }',
@@ -197,6 +240,10 @@ const expected: Record<string, string | string[]> = {
   'syntax-json.json': '2:35: JSON syntax: not a JSON value',
   'syntax-quote.yaml': '4:1: YAML syntax: Missing closing "quote',
   'tag.yaml': '4:18: YAML syntax: tags are not allowed here',
+  'thresholds-falling.yaml': '1:12 budgets.thresholds: must rise from one to the next (hint: such as [50, 80, 100])',
+  'thresholds-fraction.yaml': '1:25 budgets.thresholds[0]: must be a whole percentage from 1 to 100 (hint: such as 80)',
+  'thresholds-high.yaml': '1:29 budgets.thresholds[1]: must be a whole percentage from 1 to 100 (hint: such as 80)',
+  'thresholds-none.yaml': '1:12 budgets.thresholds: must not be empty',
   'tools-word.yaml': '4:5 upstreams.wiki.tools: must be annotations or a list',
   'two-documents.yaml': '4:1: has more than one YAML document (hint: remove the --- between them)',
   'unknown-limit.yaml': '1:11 limits.bodyBytes: is not a known setting',
@@ -212,6 +259,16 @@ const expected: Record<string, string | string[]> = {
   'url-scheme.yaml': '2:11 upstreams.wiki.url: must be an http or https URL',
   'url-user.yaml':
     '2:11 upstreams.wiki.url: must not contain a user name or password (hint: use `credential` to send a secret in a header)',
+  'webhook-kind.yaml': '1:75 webhooks[0].kinds[0]: is no kind of journal record (hint: did you mean limit.threshold?)',
+  'webhook-no-kinds.yaml': '1:67 webhooks[0].kinds: must not be empty',
+  'webhook-no-secret.yaml': '1:12 webhooks[0].secret: is required',
+  'webhook-secret-form.yaml': '1:32 webhooks[0].secret: must be whsec_ and the base64 of 24 to 64 bytes',
+  'webhook-secret-short.yaml':
+    '1:32 webhooks[0].secret: must have at least 24 characters (hint: or be whsec_ and the base64 of 24 to 64 bytes)',
+  'webhook-timeout.yaml': '1:81 webhooks[0].timeoutMs: must be from 100 ms to 30 s',
+  'webhook-twice.yaml': '1:1 webhooks: names the same url twice (hint: put the kinds of both in one)',
+  'webhook-url.yaml': '1:14 webhooks[0].url: must be an http or https URL',
+  'webhook-user.yaml': '1:14 webhooks[0].url: must not contain a user name or password',
   'yaml-1.1.yaml': '1:1: asks for another YAML version than 1.2',
 };
 

@@ -36,7 +36,8 @@ describe('the default configuration', () => {
     expect(loaded.config).toEqual({
       listen: { mcp: { host: '127.0.0.1', port: 8080 }, admin: { host: '127.0.0.1', port: 8081 }, trustedProxies: [], origins: [] },
       publicUrl: 'http://127.0.0.1:8080',
-      store: { folder: join(cwd, 'var') },
+      store: { kind: 'folder', folder: join(cwd, 'var') },
+      redis: { durability: 'server', replicas: 1, commandTimeoutMs: 2000 },
       keys: {
         prefix: 'kg',
         peppers: ['p'.repeat(40)],
@@ -69,6 +70,8 @@ describe('the default configuration', () => {
       stepUp: { freshForMs: 300_000, operators: false },
       secrets: { refreshMs: 300_000 },
       journal: { arguments: 'hash', retainMs: 400 * 86_400_000 },
+      budgets: { thresholds: [50, 80, 100] },
+      webhooks: [],
       limits: {
         bodyBytesMax: 4 * 1024 ** 2,
         headerBytesMax: 16 * 1024,
@@ -168,7 +171,7 @@ limits: { bodyBytesMax: 64KiB, answerBytesMax: 100, upstreamTimeoutMs: 5s, holdM
       journal: { arguments: 'none', retainMs: 500 },
       limits: { bodyBytesMax: 65_536, answerBytesMax: 100, upstreamTimeoutMs: 5000, holdMsMax: 6000 },
     });
-    expect(read.store.folder).toMatch(/\/state\/store$/);
+    expect(read.store).toEqual({ kind: 'folder', folder: expect.stringMatching(/\/state\/store$/) });
   });
 
   it('takes the default secrets from the store folder that is written', async () => {
@@ -180,6 +183,62 @@ limits: { bodyBytesMax: 64KiB, answerBytesMax: 100, upstreamTimeoutMs: 5s, holdM
     });
     const loaded = await loadConfig({ file: 'k.yaml', env: { WHERE: join(folder.path, 'x') }, cwd: folder.path });
     expect(loaded).toMatchObject({ ok: true, config: { keys: { peppers: ['q'.repeat(32)], seal: ['r'.repeat(32)] } } });
+  });
+
+  it('reads a Redis store with all that goes with it, and takes the secrets from ./var', async () => {
+    const url = 'rediss+sentinel://:p%40ss@[::1]:26379,h2/ledger/3';
+    const text = `
+store: "\${STORE}"
+redis: { durability: replicated, replicas: "2", commandTimeoutMs: 1500ms }
+journal: { archive: "s3://audit.acme/gate/eu/?region=eu-central-1&endpoint=http://127.0.0.1:9000/&pathStyle=true" }
+budgets: { thresholds: [75, "90"] }
+webhooks:
+  - { url: "https://hooks.example.com/x?sig=1", secret: "whsec_\${BASE64}", kinds: [limit.threshold, key.expiring, limit.threshold] }
+  - { url: "http://127.0.0.1:9/", secret: ["\${NEW}", "\${OLD}"], kinds: ["*"], timeoutMs: 3s }
+upstreams:
+  wiki:
+    url: http://127.0.0.1:9001/mcp
+    tools:
+      - { match: a, scope: x, price: { max: "0.10", reported: example.com/cost }, lease: { calls: 50, ms: 2s } }
+      - { match: b, scope: x, price: { max: "2", reported: cost, missing: none }, charge: { toolError: none, lost: none } }
+      - { match: c, scope: x, charge: { error: full } }
+    resources: [{ match: "**", scope: x, price: "1", charge: { timeout: none } }]
+`;
+    const env = { STORE: url, BASE64: Buffer.alloc(32, 7).toString('base64'), NEW: 'n'.repeat(24), OLD: 'o'.repeat(24) };
+    const read = await config(text, { env });
+    expect(read).toMatchObject({
+      store: { kind: 'redis', url },
+      redis: { durability: 'replicated', replicas: 2, commandTimeoutMs: 1500 },
+      keys: { peppers: ['p'.repeat(40)] },
+      budgets: { thresholds: [75, 90] },
+    });
+    expect(read.journal.archive).toEqual({
+      ...{ kind: 's3', bucket: 'audit.acme', prefix: 'gate/eu', region: 'eu-central-1' },
+      ...{ endpoint: 'http://127.0.0.1:9000', pathStyle: true },
+    });
+    expect(read.webhooks).toEqual([
+      {
+        ...{ url: 'https://hooks.example.com/x?sig=1', secrets: [`whsec_${env.BASE64}`] },
+        ...{ kinds: ['limit.threshold', 'key.expiring'], timeoutMs: 10_000 },
+      },
+      { url: 'http://127.0.0.1:9/', secrets: [env.NEW, env.OLD], kinds: ['*'], timeoutMs: 3000 },
+    ]);
+    const rule = { scopes: ['x'], limits: [], stepUp: false };
+    const full = { error: 'full', toolError: 'full', timeout: 'full', lost: 'full' };
+    expect(read.upstreams.wiki?.tools).toEqual([
+      { ...rule, match: ['a'], price: 100_000, reported: { name: 'example.com/cost', missing: 'full' }, lease: { calls: 50, ms: 2000 } },
+      {
+        ...{ ...rule, match: ['b'], price: 2_000_000, reported: { name: 'cost', missing: 'none' } },
+        charge: { ...full, toolError: 'none', lost: 'none' },
+      },
+      { ...rule, match: ['c'], price: 0 },
+    ]);
+    expect(read.upstreams.wiki?.resources).toEqual([{ ...rule, match: ['**'], price: 1_000_000, charge: { ...full, timeout: 'none' } }]);
+  });
+
+  it('makes the folder of an archive absolute', async () => {
+    const read = await config(`store: redis://h\njournal: { archive: ./sealed }\n${wiki}`);
+    expect(read.journal.archive).toEqual({ kind: 'folder', folder: expect.stringMatching(/^\/.*\/sealed$/) });
   });
 
   it('shows an IPv6 listener in brackets in publicUrl', async () => {
@@ -211,7 +270,7 @@ describe('all problems at once', () => {
   it('reports syntax after what stands before it, names, types, references and cross checks together, in the order of the file', async () => {
     const text = `
 listn: {}
-store: redis://127.0.0.1
+store: redis://a,b
 keys: { pepper: "\${NOPE}", expiry: { default: 2d, max: 1d, required: 3 } }
 upstreams:
   a__b: { url: 1, tools: [{ match: x, scope: y, price: 1 }] }
@@ -221,13 +280,13 @@ limits: { upstreamTimeoutMs: 200s, jsonDepthMax: -1 }
     const check = (source: string): string | undefined => (source === 'BAD' ? 'is no good' : undefined);
     expect(await problems(text, { checkCondition: check, checkScope: check })).toEqual([
       '2:1 listn: is not a known setting',
-      '3:1 store: must be a folder: Redis stores are not supported',
+      '3:1 store: names more than one host',
       '4:9 keys.pepper: needs the environment variable NOPE, which is not set',
       '4:38 keys.expiry.default: must not be longer than max',
       '4:60 keys.expiry.required: must be true or false',
       '6:3 upstreams.a__b: must not contain "__", which separates an upstream from its tool',
       '6:11 upstreams.a__b.url: must be a string',
-      '6:49 upstreams.a__b.tools[0].price: must be a string',
+      '6:49 upstreams.a__b.tools[0].price: must be a string or a mapping',
       '7:8 upstreams.c.url: must not contain a user name or password',
       '7:49 upstreams.c.tools[0].scope: is no good',
       '7:61 upstreams.c.tools[0].when: is no good',
@@ -238,7 +297,7 @@ limits: { upstreamTimeoutMs: 200s, jsonDepthMax: -1 }
     ]);
   });
 
-  it.each(['listen', 'store', 'workers', 'keys', 'scopes', 'upstreams', 'journal', 'limits', 'publicUrl'])(
+  it.each(['listen', 'store', 'redis', 'workers', 'keys', 'scopes', 'upstreams', 'journal', 'budgets', 'limits', 'publicUrl'])(
     'says so when %s is of any wrong type',
     async (member) => {
       for (const wrong of [
@@ -364,6 +423,8 @@ describe('warnings', () => {
   it('names what may not be meant', async () => {
     const text = `
 listen: { mcp: "0.0.0.0:8080", trustedProxies: [0.0.0.0/0] }
+store: redis://:hunter2@h
+webhooks: [{ url: "http://h/hunter2", secret: "${'hunter2'.repeat(4)}", kinds: [gap] }]
 keys: { pepper: ${'x'.repeat(32)} }
 upstreams:
   wiki: { url: "http://h", credential: { header: authorization, value: hunter2 } }
@@ -376,9 +437,12 @@ upstreams:
       'keys.pepper: is a secret written in this file',
       'listen.trustedProxies[0]: believes X-Forwarded-For from everyone',
       'publicUrl: is not set, and listen.mcp has no address that clients could use',
+      'store: is a secret written in this file',
       'upstreams.docs.credential[1].value: is a secret written in this file',
       'upstreams.wiki.credential.value: is a secret written in this file',
       'upstreams.wiki: has no rules: every call to it is refused',
+      'webhooks[0].secret: is a secret written in this file',
+      'webhooks[0].url: sends records over the network in clear',
     ]);
   });
 });

@@ -22,6 +22,11 @@ describe('secretFiles', () => {
     expect(moved.found).toEqual({ pepper: '/srv/s/pepper', seal: '/srv/s/seal', signing: '/srv/s/signing.jwk', problems: [] });
   });
 
+  it('gives the defaults in ./var where the store is Redis', async () => {
+    const { path, found } = await find('store: redis://:secret@h\n');
+    expect(found).toMatchObject({ pepper: join(path, 'var/pepper'), seal: join(path, 'var/seal'), problems: [] });
+  });
+
   it('gives the file of a plain reference, the newest of a list, and nothing for other values', async () => {
     const text = 'keys:\n  pepper: ["${file:new}", "${file:/old}"]\n  seal: ${env:SEAL}\n  signing: ${file:/run/signing.jwk}\n';
     const { path, found } = await find(text);
@@ -30,8 +35,8 @@ describe('secretFiles', () => {
 
   it('says what stands in the way', async () => {
     expect((await find('store: ${NOPE}\n')).found.problems).toMatchObject([{ path: 'store', line: 1 }]);
-    expect((await find('store: redis://h\n')).found).toEqual({
-      problems: [{ path: 'store', line: 1, column: 1, message: 'must be a folder' }],
+    expect((await find('store: http://h\n')).found).toEqual({
+      problems: [{ path: 'store', line: 1, column: 1, message: 'must be a folder or a Redis URL' }],
     });
     expect((await find('a: [\n')).found.problems).toHaveLength(1);
     const missing = await secretFiles({ file: 'nowhere.yaml', env: {}, cwd: '/' });

@@ -74,6 +74,30 @@ describe('wideningOf', () => {
     expect(pathsOf(change)).toEqual([path]);
   });
 
+  it('compares limits over the same window and tool with those of the parent that refuse', () => {
+    const day = { per: 'day', zone: 'UTC' } as const;
+    const micros = (amount: number) => amount as Micros;
+    const above = {
+      ...parent,
+      budgets: [
+        { amount: micros(3), ...day, soft: true as const },
+        { amount: micros(5), ...day },
+        { amount: micros(2), ...day, tool: 'get_*' },
+      ],
+      caps: [{ calls: 7, ...day, soft: true as const }],
+    };
+    const budgets = (...list: object[]) => pathsOf({ budgets: list, caps: [] }, above);
+    expect(budgets({ amount: 5, ...day }, { amount: 2, ...day, tool: 'get_*' }, { amount: 5, ...day, soft: true })).toEqual([]);
+    expect(budgets({ amount: 6, ...day })).toEqual(['budgets[0]']);
+    expect(budgets({ amount: 6, ...day, soft: true })).toEqual(['budgets[0]']);
+    expect(budgets({ amount: 1, ...day }, { amount: 3, ...day, tool: 'get_*' })).toEqual(['budgets[1]']);
+    // The parent's own limits apply to these beside the child's.
+    expect(budgets({ amount: 9, ...day, tool: 'get_page' }, { amount: 9, ...day, zone: 'Europe/Berlin' })).toEqual([]);
+    expect(pathsOf({ caps: [{ calls: 8, ...day }], budgets: [] }, above)).toEqual([]);
+    const total = { ...parent, budgets: [{ amount: micros(5), per: 'total' as const, zone: 'UTC' }] };
+    expect(pathsOf({ budgets: [{ amount: 6, per: 'total', zone: 'Europe/Berlin' }] }, total)).toEqual(['budgets[0]']);
+  });
+
   it('holds a child to whom the parent acts for, where it says so', () => {
     expect(pathsOf({ onBehalfOf: 'ada' })).toEqual([]);
     expect(pathsOf({ onBehalfOf: 'eve' }, { ...parent, onBehalfOf: 'ada' })).toEqual(['onBehalfOf']);

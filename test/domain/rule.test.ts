@@ -13,6 +13,7 @@ const free = (match: string | string[], scope = 'read:wiki'): RuleConfigLike => 
   limits: [],
   stepUp: false,
 });
+const charge = { error: 'full', toolError: 'full', timeout: 'full', lost: 'full' } as const;
 const amountMax = (max: number): RiskLimit => ({ kind: 'max', argument: 'amount', max });
 
 function policy(sections: Partial<Record<Subject, readonly RuleConfigLike[]>>, annotated?: boolean) {
@@ -58,6 +59,16 @@ describe('compileRules', () => {
     expect(rules[1]?.price).toBe(price);
     expect(rules[1]?.when?.source).toBe('args.title != "Home"');
     expect(rules[1]).toMatchObject({ limits: [amountMax(5)], stepUp: true });
+  });
+
+  it('carries what a rule says of money besides its price', () => {
+    const terms = {
+      reported: { name: 'n', missing: 'none' },
+      charge: { ...charge, timeout: 'none' },
+      lease: { calls: 50, ms: 2000 },
+    } as const;
+    const [rule] = compileRules({ upstream: 'wiki', subject: 'tools', rules: [{ ...free('a'), ...terms }], compileCondition });
+    expect(rule).toMatchObject(terms);
   });
 });
 
@@ -130,6 +141,15 @@ describe('compileUpstreamPolicy', () => {
       policy({ tools: [{ ...free('a'), limits: [amountMax(6)] }] }),
       policy({ tools: [{ ...free('a'), limits: [{ kind: 'oneOf', argument: 'x', values: [1] }] }] }),
       policy({ tools: [{ ...free('a'), limits: [{ kind: 'oneOf', argument: 'x', values: ['1'] }] }] }),
+      policy({ tools: [{ ...free('a'), reported: { name: 'n', missing: 'full' } }] }),
+      policy({ tools: [{ ...free('a'), reported: { name: 'n', missing: 'none' } }] }),
+      policy({ tools: [{ ...free('a'), reported: { name: 'm', missing: 'full' } }] }),
+      ...(['error', 'toolError', 'timeout', 'lost'] as const).map((ending) =>
+        policy({ tools: [{ ...free('a'), charge: { ...charge, [ending]: 'none' } }] }),
+      ),
+      policy({ tools: [{ ...free('a'), lease: { calls: 50, ms: 2000 } }] }),
+      policy({ tools: [{ ...free('a'), lease: { calls: 51, ms: 2000 } }] }),
+      policy({ tools: [{ ...free('a'), lease: { calls: 50, ms: 2001 } }] }),
       policy({ prompts: [free('a')] }),
       policy({ tools: [free('a'), free('b')] }),
       policy({ tools: [free('b'), free('a')] }),

@@ -69,11 +69,11 @@ describe.each([
     await expect(client.callTool({ name: 'notes__place_order', arguments: {} })).rejects.toThrow(/No rule/);
     await client.close();
 
-    const mine = (kind: string) => gate.journal(kind).filter((record) => record.keyId === id);
-    const [intent] = mine('call.intent').filter(({ method }) => method === 'tools/call');
+    const mine = async (kind: string) => (await gate.journal(kind)).filter((record) => record.keyId === id);
+    const [intent] = (await mine('call.intent')).filter(({ method }) => method === 'tools/call');
     expect(intent).toMatchObject({ upstream: 'notes', tool: 'get_note', agent: 'clerk-7f3a', org: 'acme', rule: 'notes.tools[0]' });
-    expect(mine('call.intent').find(({ method }) => method === 'prompts/get')).toMatchObject({ prompt: 'summarise_note' });
-    expect(mine('call.refused').map(({ tool, reason }) => `${tool} ${reason}`)).toEqual([
+    expect((await mine('call.intent')).find(({ method }) => method === 'prompts/get')).toMatchObject({ prompt: 'summarise_note' });
+    expect((await mine('call.refused')).map(({ tool, reason }) => `${tool} ${reason}`)).toEqual([
       'get_note TOOL_NOT_ALLOWED',
       'place_order TOOL_NOT_ALLOWED',
     ]);
@@ -253,7 +253,7 @@ describe('who may stand where', () => {
   it('the journal names the bot', async () => {
     const { key, id } = await gate.mint({ scopes: ['read:up'], kind: 'bot', botId: 'ops-1a' });
     await post(`${gate.url}/mcp/ops-1a`, { key, body: toolCall('up__tool_0') });
-    const record = gate.journal('call.intent').find(({ keyId }) => keyId === id);
+    const record = (await gate.journal('call.intent')).find(({ keyId }) => keyId === id);
     expect(record).toMatchObject({ bot: 'ops-1a', upstream: 'up', tool: 'tool_0' });
   });
 
@@ -322,10 +322,10 @@ describe('test keys', () => {
     expect(reasons).toEqual([undefined, undefined, 'BUDGET_EXHAUSTED']);
     expect(trial.calls('tools/call').length).toBe(2);
     await gate.journalled('call.outcome', 2);
-    const mine = gate.journal().filter((record) => record.keyId === id && record.kind.startsWith('call.'));
+    const mine = (await gate.journal()).filter((record) => record.keyId === id && record.kind.startsWith('call.'));
     expect(new Set(mine.map(({ environment }) => environment))).toEqual(new Set(['test']));
     expect(mine.map(({ kind }) => kind).sort()).toEqual(['call.intent', 'call.intent', 'call.outcome', 'call.outcome', 'call.refused']);
-    expect(gate.authority.ledger.account('acc')).toMatchObject({ balance: 1_000_000, held: 0 });
+    expect(await gate.authority.ledger.account('acc')).toMatchObject({ balance: 1_000_000, held: 0 });
   });
 
   it('a live key of the same account is charged', async () => {

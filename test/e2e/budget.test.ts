@@ -32,11 +32,11 @@ it('64 parallel calls against a budget for 20: exactly 20 reach the upstream, an
     expect(Date.parse(String(json.error?.data['resetAt']))).toBeGreaterThan(Date.now());
   }
   await gate.journalled('call.outcome', 20);
-  expect(gate.journal('call.intent').length).toBe(20);
-  expect(gate.journal('call.outcome').length).toBe(20);
-  expect(gate.journal('call.refused').length).toBe(44);
-  const record = gate.authority.keyring.get(id);
+  expect((await gate.journal('call.intent')).length).toBe(20);
+  expect((await gate.journal('call.outcome')).length).toBe(20);
+  expect((await gate.journal('call.refused')).length).toBe(44);
+  const record = await gate.authority.keyring.get(id);
   if (!record) throw new Error('the key is gone');
-  const [line] = gate.authority.ledger.usage({ key: record, ancestors: [], now: Date.now() });
+  const [line] = await gate.authority.ledger.usage({ key: record, ancestors: [], now: Date.now() });
   expect(line).toMatchObject({ unit: 'micros', spent: 200_000, held: 0, limit: 200_000 });
 });

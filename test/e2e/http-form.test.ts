@@ -235,7 +235,7 @@ it('A11: headers that claim an identity or an address are dropped', async () => 
     'x-request-id',
     'origin',
   ];
-  const before = bench.gate.authority.journal.head().seq;
+  const before = await bench.gate.authority.journal.head();
   const answer = await answerTo(
     rawPost({ lines: [authorization, ...claims.filter((name) => name !== 'origin').map((name) => `${name}: 203.0.113.9`)], body: call() }),
   );
@@ -243,7 +243,7 @@ it('A11: headers that claim an identity or an address are dropped', async () => 
   const seen = bench.upstream.requests.at(-1);
   expect(seen?.rawHeaders.join('\n')).not.toContain('203.0.113.9');
   expect(seen?.headers['x-request-id']).toBe(answer.headers.get('x-request-id'));
-  for (const record of bench.gate.journal().filter(({ seq }) => seq > before)) expect(record.address).toBe('127.0.0.1');
+  for (const record of (await bench.gate.journal()).filter(({ seq }) => seq > before)) expect(record.address).toBe('127.0.0.1');
 });
 
 describe('A12: paths that could be read two ways', () => {
@@ -578,7 +578,7 @@ describe('connections', () => {
     // Sent on a connection of its own, and answered: the gateway has had time to see the pipelined one.
     await post(bench.url, { key: bench.key, body: { jsonrpc: '2.0', id: 1, method: 'ping' } });
     socket.destroy();
-    const outcomes = await bench.gate.journalled('call.outcome', bench.gate.journal('call.intent').length);
+    const outcomes = await bench.gate.journalled('call.outcome', (await bench.gate.journal('call.intent')).length);
     expect(outcomes.at(-1)).toMatchObject({ method: 'tools/call', status: 'client-gone' });
     expect(bench.upstream.requests.slice(before).map(({ method }) => method)).toEqual(['POST', 'POST']);
     expect(bench.gate.gateway.composed.live.size).toBe(0);

@@ -184,11 +184,11 @@ describe.each(eras)('in the era %s', (era, say) => {
   });
 
   it('what is free is not charged, what has a price is: prompts by their rule', async () => {
-    const spent = () => bench.usage(reader.id)[0]?.spent ?? 0;
+    const spent = async () => (await bench.usage(reader.id))[0]?.spent ?? 0;
     const charged = async (method: string, params: Record<string, unknown>) => {
-      const before = spent();
+      const before = await spent();
       await textOf(say(method, params), reader.key);
-      return spent() - before;
+      return (await spent()) - before;
     };
     expect(await charged('tools/list', {})).toBe(0);
     expect(await charged('prompts/list', {})).toBe(0);
@@ -355,8 +355,8 @@ describe('a client’s own file as configuration', () => {
     // The gateway's own asking is on record before it is made, and its session is ended.
     const asked = upstream.requests.filter(({ body }) => body.includes('"keygate"') || body.includes('"id":2')).length;
     expect(asked).toBeGreaterThan(0);
-    expect(gate.journal('upstream.listed').length).toBeGreaterThan(0);
-    expect(upstream.requests.filter(({ method }) => method === 'DELETE').length).toBe(gate.journal('upstream.listed').length);
+    expect((await gate.journal('upstream.listed')).length).toBeGreaterThan(0);
+    expect(upstream.requests.filter(({ method }) => method === 'DELETE').length).toBe((await gate.journal('upstream.listed')).length);
   });
 
   it.each<[string, Respond]>([
@@ -395,8 +395,8 @@ describe('a client’s own file as configuration', () => {
       reason: 'UPSTREAM_FAILED',
     });
     expect(upstream.calls('tools/call')).toEqual([]);
-    expect(gate.journal('call.intent')).toEqual([]);
-    expect(gate.journal('call.refused').map(({ reason }) => reason)).toEqual(['UPSTREAM_FAILED']);
+    expect(await gate.journal('call.intent')).toEqual([]);
+    expect((await gate.journal('call.refused')).map(({ reason }) => reason)).toEqual(['UPSTREAM_FAILED']);
   });
 
   it('rules that are written later replace the annotations, at once', async () => {

@@ -68,7 +68,7 @@ test('Kubernetes swaps ..data: a new pepper makes new keys, keys under the old o
   const { key: fresh, id } = await gate.mint({ scopes: ['read:up'] });
   expect(await statusOf(gate, old)).toBe(200);
   expect(await statusOf(gate, fresh)).toBe(200);
-  const kept = gate.authority.keyring.get(id)?.digests[0]?.digest;
+  const kept = (await gate.authority.keyring.get(id))?.digests[0]?.digest;
 
   expect(kept).toBe(digestKey(fresh, newest));
 
@@ -143,7 +143,7 @@ test('secrets of Vault are read again after secrets.refresh, and an outage chang
   await gate.journalled('config.rejected', 1);
   expect(await sent()).toBe('Bearer second-credential');
   // Rounds that found nothing new left nothing on record.
-  expect(gate.journal('config.reloaded')).toHaveLength(1);
+  expect(await gate.journal('config.reloaded')).toHaveLength(1);
   expect(gate.logged()).toContain('needs the secret vault:secret/up, which cannot be fetched');
   expect(gate.logged()).not.toMatch(/first-credential|second-credential|hvs\.t/);
 });

@@ -170,8 +170,8 @@ it('what the upstreams saw carries their own credential and no trace of an agent
 
 it('every request that reached an upstream has an intent, and every intent an outcome', async () => {
   const reached = [...everything.requests, ...front.requests].filter(({ body }) => body.includes('"tools/call"')).length;
-  const intents = gate.journal('call.intent').filter(({ method }) => method === 'tools/call').length;
+  const intents = (await gate.journal('call.intent')).filter(({ method }) => method === 'tools/call').length;
   expect(intents).toBe(reached);
-  const ended = await gate.journalled('call.outcome', gate.journal('call.intent').length - gate.gateway.composed.live.size);
+  const ended = await gate.journalled('call.outcome', (await gate.journal('call.intent')).length - gate.gateway.composed.live.size);
   expect(ended.length).toBeGreaterThanOrEqual(reached);
 });

@@ -63,18 +63,18 @@ describe('a tool that needs a step-up', () => {
     // For that key only.
     expect((await call(other.key, 'tool_1')).json.error?.data['reason']).toBe('STEP_UP_REQUIRED');
 
-    expect(gate.journal('stepup.enrolled').at(-1)).toMatchObject({ keyId: id, via: 'cli' });
-    expect(gate.journal('stepup.passed').at(-1)).toMatchObject({ keyId: id, freshUntil });
-    expect(gate.journal('call.refused').at(-1)).toMatchObject({ keyId: other.id, reason: 'STEP_UP_REQUIRED', rule: 'up.tools[1]' });
+    expect((await gate.journal('stepup.enrolled')).at(-1)).toMatchObject({ keyId: id, via: 'cli' });
+    expect((await gate.journal('stepup.passed')).at(-1)).toMatchObject({ keyId: id, freshUntil });
+    expect((await gate.journal('call.refused')).at(-1)).toMatchObject({ keyId: other.id, reason: 'STEP_UP_REQUIRED', rule: 'up.tools[1]' });
     // I5: the secret was shown once and stands nowhere.
-    expect(JSON.stringify(gate.journal()) + gate.logged()).not.toContain(secret);
+    expect(JSON.stringify(await gate.journal()) + gate.logged()).not.toContain(secret);
   });
 
   it('an access token shares the step-up of its key, and a child does not', async () => {
     const { key, id } = await gate.mint({ scopes: ['manage'] });
     const child = await gate.mint({ scopes: ['manage'], parentId: id });
     const { stepUp, callers, issueToken } = gate.gateway.composed;
-    const caller = callers.byKey(key);
+    const caller = await callers.byKey(key);
     if (!caller) throw new Error('this key is not known');
     const { accessToken } = await issueToken({ caller });
     expect((await call(accessToken, 'tool_1')).json.error?.data['reason']).toBe('STEP_UP_REQUIRED');
@@ -99,7 +99,7 @@ describe('the commands', () => {
     }
     const locked = await keygate('keys', 'step-up', id, '--code', '123456');
     expect(locked.err).toMatch(/none is looked at for a while\.\n {2}try again in (?:300|29\d) s\n$/);
-    expect(gate.journal('stepup.failed').filter(({ keyId }) => keyId === id)).toHaveLength(5);
+    expect((await gate.journal('stepup.failed')).filter(({ keyId }) => keyId === id)).toHaveLength(5);
   });
 
   it('know the key, or say that there is none', async () => {

@@ -70,21 +70,21 @@ interface Troubled {
 /** One call while the upstream misbehaves: exactly one attempt, one intent, one outcome, nothing held, the charge as journalled. */
 async function call(respond: Respond | undefined, { to = bench.url, id = 'own' as string | number, attempts = 1 } = {}): Promise<Troubled> {
   bench.upstream.script(respond && only('tools/call', respond));
-  const before = { requests: bench.upstream.requests.length, spent: spent() };
+  const before = { requests: bench.upstream.requests.length, spent: await spent() };
   const answer = await post(to, { key: bench.key, body: toolCall('echo', {}, id) });
   await bench.settled();
   expect(bench.upstream.requests.length - before.requests).toBe(attempts);
-  const records = bench.recordsOf(answer.headers.get('x-request-id'));
+  const records = await bench.recordsOf(answer.headers.get('x-request-id'));
   expect(records.map(({ kind }) => kind)).toEqual(['call.intent', 'call.outcome']);
   const [, outcome] = records;
   if (!outcome) throw new Error('no outcome');
-  const charged = spent() - before.spent;
+  const charged = (await spent()) - before.spent;
   expect(Number(outcome.charged) * 1_000_000).toBe(charged);
   return { answer, outcome, charged };
 }
 
-function spent(): number {
-  return bench.usage()[0]?.spent ?? Number.NaN;
+async function spent(): Promise<number> {
+  return (await bench.usage())[0]?.spent ?? Number.NaN;
 }
 
 const price = 10_000;
@@ -384,7 +384,7 @@ describe('streams are passed on at once', () => {
     ],
   ])('a client that leaves %s: the upstream connection is closed, the call charged, nothing held', async (_name, respond) => {
     bench.upstream.script(only('tools/call', respond));
-    const before = { requests: bench.upstream.requests.length, spent: spent() };
+    const before = { requests: bench.upstream.requests.length, spent: await spent() };
     const leaving = new AbortController();
     const call = fetch(bench.url, { ...posted('gone'), signal: leaving.signal }).catch(() => undefined);
     const [reached] = (await bench.upstream.received(before.requests + 1)).slice(-1);
@@ -392,7 +392,7 @@ describe('streams are passed on at once', () => {
     expect(await reached?.answered).toBe(false);
     await call;
     expect((await bench.settled()).at(-1)).toMatchObject({ status: 'client-gone', charged: '0.01' });
-    expect(spent() - before.spent).toBe(price);
+    expect((await spent()) - before.spent).toBe(price);
     expect(bench.upstream.requests.length).toBe(before.requests + 1);
   });
 

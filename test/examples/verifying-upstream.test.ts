@@ -73,7 +73,7 @@ test('it answers who called, before, during and after a rotation of the keys', a
 
   // Checkpoints signed before and after the rotation verify with what the file holds now.
   await gate.authority.journal.checkpoint(Date.now());
-  const kids = new Set(gate.authority.journal.checkpoints().map(({ kid }) => kid));
+  const kids = new Set((await gate.authority.journal.checkpoints()).map(({ kid }) => kid));
   for (const kid of kids) expect(await published(gate)).toContain(kid);
 });
 

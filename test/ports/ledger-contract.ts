@@ -5,12 +5,14 @@ import { type AdmitResult, LedgerConflict } from '../../src/ports/ledger.ts';
 import {
   admitRequest,
   chargesOf,
+  countOf,
   day,
   hour,
   micros,
   minute,
   type OpenSubject,
   outcomeFacts,
+  recordsAbout,
   recordsOf,
   type Subject,
   start,
@@ -49,21 +51,32 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       );
     };
     const settle = (key: KeyRecord, reservationId: string, charge = 0): Promise<void> =>
-      subject.ledger.settle({ root: rootOf(key), reservationId, charge: micros(charge), now: subject.clock.now(), outcome: outcomeFacts });
-    const usage = (key: KeyRecord, ancestors: readonly KeyRecord[] = []) =>
-      subject.ledger.usage({ key, ancestors, now: subject.clock.now() }).map(({ spent, held }) => [spent, held]);
-    const last = () => recordsOf(subject.journal).at(-1);
-    const kinds = () => recordsOf(subject.journal).map(({ kind }) => kind);
+      subject.ledger.settle({
+        ...{ root: rootOf(key), reservationId, charge: micros(charge), now: subject.clock.now() },
+        outcome: { ...outcomeFacts, keyId: key.id },
+      });
+    const usage = async (key: KeyRecord, ancestors: readonly KeyRecord[] = []) =>
+      (await subject.ledger.usage({ key, ancestors, now: subject.clock.now() })).map(({ spent, held }) => [spent, held]);
+    /** The last record of a call of the key: thresholds that it reached are left out. */
+    const last = async (keyId = 'AAAAAAAA') =>
+      (await recordsAbout(subject.journal, keyId)).findLast(({ kind }) => kind !== 'limit.threshold');
+    const kinds = async () => (await recordsOf(subject.journal)).map(({ kind }) => kind);
 
     describe('admit and settle', () => {
       test('a priced call holds its price, and its settle charges it and releases the rest', async () => {
         const key = await minted('AAAAAAAA', { budgets: [perDay(100)] });
         expect(await admit(key, 30)).toEqual({ kind: 'admitted', reservationId: 'r1' });
-        expect(last()).toMatchObject({ kind: 'call.intent', decision: 'allowed', held: '0.00003', reservationId: 'r1', upstream: 'wiki' });
-        expect(usage(key)).toEqual([[0, 30]]);
+        expect(await last()).toMatchObject({
+          kind: 'call.intent',
+          decision: 'allowed',
+          held: '0.00003',
+          reservationId: 'r1',
+          upstream: 'wiki',
+        });
+        expect(await usage(key)).toEqual([[0, 30]]);
         await settle(key, 'r1', 20);
-        expect(usage(key)).toEqual([[20, 0]]);
-        expect(last()).toMatchObject({ kind: 'call.outcome', charged: '0.00002', reservationId: 'r1', status: 200 });
+        expect(await usage(key)).toEqual([[20, 0]]);
+        expect(await last()).toMatchObject({ kind: 'call.outcome', charged: '0.00002', reservationId: 'r1', status: 200 });
       });
 
       test('requests that only are recorded take nothing, pass exhausted limits, and leave intent and outcome', async () => {
@@ -71,8 +84,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         expect(await admit(key, 0, { counts: false })).toMatchObject({ kind: 'admitted' });
         await settle(key, 'r1');
         await settle(key, 'r1');
-        expect(kinds()).toEqual(['key.minted', 'call.intent', 'call.outcome']);
-        expect(usage(key)).toEqual([
+        expect(await kinds()).toEqual(['key.minted', 'call.intent', 'call.outcome']);
+        expect(await usage(key)).toEqual([
           [0, 0],
           [0, 0],
           [0, 0],
@@ -82,33 +95,39 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       test('an admit that is sent again answers as before and takes nothing', async () => {
         const key = await minted('AAAAAAAA', { budgets: [perDay(50)], caps: [{ calls: 1, per: 'day', zone: 'UTC' }] });
         const first = await admit(key, 50, { reservationId: 'one' });
-        const head = subject.journal.head();
+        const count = () => countOf(subject.journal);
+        const running = await count();
         expect(await admit(key, 50, { reservationId: 'one' })).toEqual(first);
-        expect(usage(key)).toEqual([
+        expect(await usage(key)).toEqual([
           [1, 0],
           [0, 50],
         ]);
+        expect(await count()).toBe(running);
         await settle(key, 'one', 50);
+        const settled = await count();
         expect(await admit(key, 50, { reservationId: 'one' })).toEqual(first);
+        expect(await count()).toBe(settled);
         const refused = await admit(key, 50, { reservationId: 'two' });
         expect(refused.kind).toBe('limited');
+        const after = await count();
         expect(await admit(key, 50, { reservationId: 'two' })).toEqual(refused);
-        expect(subject.journal.head().seq).toBe(head.seq + 2);
+        expect(await count()).toBe(after);
+        expect(after).toBeGreaterThan(settled);
       });
 
       test('a second settle changes nothing; a charge above the hold and an unknown reservation are faults that write nothing', async () => {
         const key = await minted('AAAAAAAA', { budgets: [perDay(100)] });
         await admit(key, 10, { reservationId: 'one' });
-        const head = subject.journal.head();
+        const count = await countOf(subject.journal);
         await expect(settle(key, 'one', 11)).rejects.toThrow('within the hold');
         await expect(settle(key, 'one', -1)).rejects.toThrow('within the hold');
         await expect(settle(key, 'one', 0.5)).rejects.toThrow('within the hold');
         await expect(settle(key, 'other', 0)).rejects.toThrow('other');
-        expect(subject.journal.head()).toEqual(head);
+        expect(await countOf(subject.journal)).toBe(count);
         await settle(key, 'one', 10);
         await settle(key, 'one', 3);
-        expect(usage(key)).toEqual([[10, 0]]);
-        expect(kinds().filter((kind) => kind === 'call.outcome')).toHaveLength(1);
+        expect(await usage(key)).toEqual([[10, 0]]);
+        expect((await kinds()).filter((kind) => kind === 'call.outcome')).toHaveLength(1);
       });
 
       test.each([
@@ -120,10 +139,10 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         ['an empty reservation id', { reservationId: '' }],
       ])('%s is a fault that writes nothing', async (_what, changes) => {
         const key = await minted('AAAAAAAA', { budgets: [perDay(100)], maxUses: 5 });
-        const head = subject.journal.head();
+        const count = await countOf(subject.journal);
         await expect(admit(key, 1, changes)).rejects.toThrow();
-        expect(subject.journal.head()).toEqual(head);
-        expect(usage(key)).toEqual([
+        expect(await countOf(subject.journal)).toBe(count);
+        expect(await usage(key)).toEqual([
           [0, 0],
           [0, 0],
         ]);
@@ -142,8 +161,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         expect((await admit(expired)).kind).toBe('admitted');
         subject.clock.step(minute);
         expect(await admit(expired)).toEqual({ kind: 'dead', reason: 'TOKEN_EXPIRED' });
-        expect(last()).toMatchObject({ kind: 'call.refused', decision: 'refused', reason: 'TOKEN_EXPIRED', keyId: 'EXPIRED0' });
-        expect(recordsOf(subject.journal).filter(({ kind }) => kind === 'call.refused')).toHaveLength(3);
+        expect(await last('EXPIRED0')).toMatchObject({ kind: 'call.refused', decision: 'refused', reason: 'TOKEN_EXPIRED' });
+        expect((await recordsOf(subject.journal)).filter(({ kind }) => kind === 'call.refused')).toHaveLength(3);
       });
 
       test('a dead ancestor stops all below it, even for requests that count nothing', async () => {
@@ -161,11 +180,11 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       test('a key that was judged in another revision, or without its ancestors, is stale and nothing is written', async () => {
         const top = await minted('TOP00000');
         const leaf = await minted('LEAF0000', { parentIds: ['TOP00000'] });
-        const head = subject.journal.head();
+        const count = await countOf(subject.journal);
         expect(await admit({ ...leaf, revision: 2 }, 0, { ancestors: [top] })).toEqual({ kind: 'stale' });
         expect(await admit(leaf, 0, { ancestors: [{ ...top, revision: 2 }] })).toEqual({ kind: 'stale' });
         expect(await admit(leaf, 0, { ancestors: [], reservationId: 'again' })).toEqual({ kind: 'stale' });
-        expect(subject.journal.head()).toEqual(head);
+        expect(await countOf(subject.journal)).toBe(count);
         expect(await admit(leaf, 0, { ancestors: [top], reservationId: 'again' })).toMatchObject({ kind: 'admitted' });
       });
     });
@@ -186,7 +205,7 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           resetAt: start + day / 2,
         };
         expect(await admit(key, 31)).toEqual({ kind: 'limited', breach });
-        expect(last()).toMatchObject({
+        expect(await last()).toMatchObject({
           kind: 'call.refused',
           decision: 'refused',
           reason: 'BUDGET_EXHAUSTED',
@@ -220,8 +239,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         expect(await named('write_page')).toBe('admitted');
         expect(await named(undefined)).toBe('admitted');
         expect(await named('write_page')).toBe('key:AAAAAAAA cap hour');
-        expect(last()).toMatchObject({ reason: 'CAP_EXCEEDED', limit: 5, spent: 5 });
-        expect(usage(key)).toEqual([
+        expect(await last()).toMatchObject({ reason: 'CAP_EXCEEDED', limit: 5, spent: 5 });
+        expect(await usage(key)).toEqual([
           [2, 0],
           [3, 0],
           [5, 0],
@@ -246,11 +265,11 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           kind: 'limited',
           breach: { limitName: 'key:TOP00000 budget total', held: 70 },
         });
-        expect(usage(two)).toEqual([[0, 0]]);
+        expect(await usage(two)).toEqual([[0, 0]]);
         expect((await admit(two, 30, { ancestors: [top] })).kind).toBe('admitted');
         expect((await admit(top, 0)).kind).toBe('admitted');
         expect(await admit(one, 0, { ancestors: [top] })).toMatchObject({ kind: 'limited', breach: { limitName: 'key:TOP00000 uses' } });
-        expect(usage(one, [top])).toEqual([
+        expect(await usage(one, [top])).toEqual([
           [0, 70],
           [3, 0],
           [0, 100],
@@ -268,14 +287,14 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         await admit(key, 20);
         await admit(key, 20);
         expect(await admit(key, 20)).toMatchObject({ kind: 'limited', breach: { limit: 50, held: 40 } });
-        expect(usage(key)).toEqual([
+        expect(await usage(key)).toEqual([
           [2, 0],
           [2, 0],
           [0, 40],
           [0, 40],
         ]);
         await settle(key, 'r1', 20);
-        expect(usage(key)).toEqual([
+        expect(await usage(key)).toEqual([
           [2, 0],
           [2, 0],
           [20, 20],
@@ -287,12 +306,12 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         const key = await minted('AAAAAAAA', { budgets: [perDay(100)] });
         await admit(key, 100);
         subject.clock.step(day);
-        expect(usage(key)).toEqual([[0, 0]]);
+        expect(await usage(key)).toEqual([[0, 0]]);
         expect((await admit(key, 100)).kind).toBe('admitted');
         await settle(key, 'r1', 100);
-        expect(usage(key)).toEqual([[0, 100]]);
+        expect(await usage(key)).toEqual([[0, 100]]);
         subject.clock.step(-day);
-        expect(usage(key)).toEqual([[100, 0]]);
+        expect(await usage(key)).toEqual([[100, 0]]);
         expect((await admit(key, 1)).kind).toBe('limited');
       });
 
@@ -300,8 +319,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         const key = await minted('AAAAAAAA', { budgets: [total(200)] });
         const results = await Promise.all(Array.from({ length: 64 }, () => admit(key, 10)));
         expect(results.filter(({ kind }) => kind === 'admitted')).toHaveLength(20);
-        expect(usage(key)).toEqual([[0, 200]]);
-        expect(kinds().filter((kind) => kind === 'call.refused')).toHaveLength(44);
+        expect(await usage(key)).toEqual([[0, 200]]);
+        expect((await kinds()).filter((kind) => kind === 'call.refused')).toHaveLength(44);
       });
     });
 
@@ -327,10 +346,10 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           counter += 1;
           const ancestors = key === leaf ? [top] : [];
           const request = admitRequest(key, { reservationId: `r${counter}`, price: micros(price), tool, ancestors, totals });
-          const before = { head: subject.journal.head(), usage: usage(leaf, [top]) };
-          const breach = subject.ledger.preview(request);
-          expect(subject.ledger.preview(request)).toEqual(breach);
-          expect({ head: subject.journal.head(), usage: usage(leaf, [top]) }).toEqual(before);
+          const before = { count: await countOf(subject.journal), usage: await usage(leaf, [top]) };
+          const breach = await subject.ledger.preview(request);
+          expect(await subject.ledger.preview(request)).toEqual(breach);
+          expect({ count: await countOf(subject.journal), usage: await usage(leaf, [top]) }).toEqual(before);
           const answer = await subject.ledger.admit(request);
           expect(answer).toEqual(breach ? { kind: 'limited', breach } : { kind: 'admitted', reservationId: `r${counter}` });
           refusedBy.push(breach?.limitName);
@@ -345,10 +364,10 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         await funded('acme', 5);
         const key = await minted('AAAAAAAA', { accountId: 'acme', maxUses: 0 });
         const call = { key, ancestors: [], counts: false, price: micros(0), now: start } as const;
-        expect(subject.ledger.preview(call)).toBeUndefined();
-        expect(subject.ledger.preview({ ...call, counts: true })).toMatchObject({ limitName: 'key:AAAAAAAA uses' });
+        expect(await subject.ledger.preview(call)).toBeUndefined();
+        expect(await subject.ledger.preview({ ...call, counts: true })).toMatchObject({ limitName: 'key:AAAAAAAA uses' });
         const rich = { ...key, maxUses: 1 };
-        expect(subject.ledger.preview({ ...call, key: rich, counts: true, price: micros(6) })).toEqual({
+        expect(await subject.ledger.preview({ ...call, key: rich, counts: true, price: micros(6) })).toEqual({
           ...{ reason: 'BALANCE_EXHAUSTED', limitName: 'account:acme balance', unit: 'micros', limit: 5, spent: 0, held: 0 },
         });
       });
@@ -360,16 +379,16 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         const one = await minted('ONE00000', { accountId: 'acme' });
         const two = await minted('TWO00000', { accountId: 'acme' });
         await admit(one, 60);
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 100, held: 60 });
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 100, held: 60 });
         expect(await admit(two, 50)).toEqual({
           kind: 'limited',
           breach: { reason: 'BALANCE_EXHAUSTED', limitName: 'account:acme balance', unit: 'micros', limit: 100, spent: 0, held: 60 },
         });
         await settle(one, 'r1', 40);
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 60, held: 0 });
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 60, held: 0 });
         expect((await admit(two, 60)).kind).toBe('admitted');
         expect((await admit(two, 0)).kind).toBe('admitted');
-        expect(subject.ledger.usage({ key: one, ancestors: [], now: start })).toEqual([
+        expect(await subject.ledger.usage({ key: one, ancestors: [], now: start })).toEqual([
           { limitName: 'account:acme balance', unit: 'micros', limit: 60, spent: 0, held: 60 },
         ]);
       });
@@ -386,8 +405,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         expect((await admit(key, 100)).kind).toBe('admitted');
         await settle(key, 'r1', 100);
         expect((await admit(key, 1)).kind).toBe('limited');
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 5, held: 0 });
-        expect(usage(key)[0]).toEqual([100, 0]);
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 5, held: 0 });
+        expect((await usage(key))[0]).toEqual([100, 0]);
       });
 
       test('accounts are created once, with an id of the known form', async () => {
@@ -396,12 +415,15 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           balance: 0,
           held: 0,
           createdAt: start,
+          budgets: [],
+          caps: [],
+          revision: 1,
         });
         await expect(subject.ledger.createAccount({ id: 'a:b.c-1', now: start, by: facts })).rejects.toThrow(LedgerConflict);
         for (const id of ['', 'a b', 'a/b', 'x'.repeat(65), 'ä'])
           await expect(subject.ledger.createAccount({ id, now: start, by: facts })).rejects.toThrow();
-        expect(subject.ledger.account('nobody')).toBeUndefined();
-        expect(kinds()).toEqual(['account.created']);
+        expect(await subject.ledger.account('nobody')).toBeUndefined();
+        expect(await kinds()).toEqual(['account.created']);
       });
 
       test('a credit counts once per reference, also when sent 16 times at once', async () => {
@@ -411,20 +433,17 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           subject.ledger.credit({ accountId, amount: micros(amount), reference, now: start, by: facts });
         const results = await Promise.all(Array.from({ length: 16 }, () => credit('acme', 70, 'invoice 1')));
         expect(results.filter(({ replayed }) => !replayed)).toHaveLength(1);
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 70 });
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 70 });
         await expect(credit('acme', 71, 'invoice 1')).rejects.toThrow(LedgerConflict);
         await expect(credit('acme', 1e15, 'too much')).rejects.toThrow(LedgerConflict);
         expect((await credit('other', 71, 'invoice 1')).replayed).toBe(false);
         await credit('acme', 1, 'r'.repeat(5000));
         for (const amount of [0, -1, 0.5, 2e15]) await expect(credit('acme', amount, `bad ${amount}`)).rejects.toThrow();
         await expect(credit('nobody', 1, 'x')).rejects.toThrow('nobody');
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 71 });
-        const credited = recordsOf(subject.journal).filter(({ kind }) => kind === 'account.credited');
-        expect(credited.map(({ account, amount }) => [account, amount])).toEqual([
-          ['acme', '0.00007'],
-          ['other', '0.000071'],
-          ['acme', '0.000001'],
-        ]);
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 71 });
+        const credited = (await recordsOf(subject.journal)).filter(({ kind }) => kind === 'account.credited');
+        const amounts = (id: string) => credited.filter(({ account }) => account === id).map(({ amount }) => amount);
+        expect([amounts('acme'), amounts('other')]).toEqual([['0.00007', '0.000001'], ['0.000071']]);
       });
     });
 
@@ -441,12 +460,12 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         subject.clock.step(minute);
         expect(await subject.ledger.sweep({ now: subject.clock.now() })).toBe(1);
         expect(await subject.ledger.sweep({ now: subject.clock.now() })).toBe(0);
-        expect(usage(key)).toEqual([
+        expect(await usage(key)).toEqual([
           [30, 0],
           [0, 0],
         ]);
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 70, held: 0 });
-        expect(last()).toMatchObject({
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 70, held: 0 });
+        expect(await last()).toMatchObject({
           kind: 'call.outcome',
           status: 'hold-expired',
           charged: '0.00003',
@@ -456,7 +475,7 @@ export function ledgerContract(name: string, open: OpenSubject): void {
           tool: 'get_page',
           requestId: 'q',
         });
-        expect(last()).not.toHaveProperty('decision');
+        expect(await last()).not.toHaveProperty('decision');
       });
 
       test('a late settle gives the difference back, once, and says so', async () => {
@@ -468,13 +487,13 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         await expect(settle(key, 'r1', 31)).rejects.toThrow();
         await settle(key, 'r1', 10);
         await settle(key, 'r1', 0);
-        expect(usage(key)).toEqual([
+        expect(await usage(key)).toEqual([
           [10, 0],
           [0, 0],
         ]);
-        expect(subject.ledger.account('acme')).toMatchObject({ balance: 90, held: 0 });
-        expect(last()).toMatchObject({ kind: 'call.outcome', charged: '0.00001', corrected: true });
-        expect(chargesOf(recordsOf(subject.journal))).toEqual(new Map([['r1', 10]]));
+        expect(await subject.ledger.account('acme')).toMatchObject({ balance: 90, held: 0 });
+        expect(await last()).toMatchObject({ kind: 'call.outcome', charged: '0.00001', corrected: true });
+        expect(chargesOf(await recordsOf(subject.journal))).toEqual(new Map([['r1', 10]]));
       });
 
       test('a correction belongs to the window of the admit and leaves later windows alone', async () => {
@@ -484,7 +503,7 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         await subject.ledger.sweep({ now: subject.clock.now() });
         await admit(key, 40);
         await settle(key, 'r1', 0);
-        expect(usage(key)).toEqual([[0, 40]]);
+        expect(await usage(key)).toEqual([[0, 40]]);
         for (let n = 0; n < 10; n += 1) {
           subject.clock.step(minute);
           await admit(key, 1, { holdUntil: subject.clock.now() + 1 });
@@ -492,16 +511,15 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         subject.clock.step(minute);
         await subject.ledger.sweep({ now: subject.clock.now() });
         await settle(key, 'r3', 0);
-        expect(usage(key)).toEqual([[0, 0]]);
+        expect(await usage(key)).toEqual([[0, 0]]);
       });
 
-      test('an unpriced call that never ended is recorded without a charge', async () => {
+      test('an unpriced call that never ended is recorded, charged nothing', async () => {
         const key = await minted('AAAAAAAA');
         await admit(key, 0, { counts: false });
         subject.clock.step(hour);
         expect(await subject.ledger.sweep({ now: subject.clock.now() })).toBe(1);
-        expect(last()).toMatchObject({ kind: 'call.outcome', status: 'hold-expired' });
-        expect(last()).not.toHaveProperty('charged');
+        expect(await last()).toMatchObject({ kind: 'call.outcome', status: 'hold-expired', charged: '0' });
       });
 
       test('a settle after expiry but before the sweep is an ordinary one', async () => {
@@ -510,8 +528,8 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         subject.clock.step(hour);
         await settle(key, 'r1', 10);
         expect(await subject.ledger.sweep({ now: subject.clock.now() })).toBe(0);
-        expect(usage(key)).toEqual([[10, 0]]);
-        expect(last()).not.toHaveProperty('corrected');
+        expect(await usage(key)).toEqual([[10, 0]]);
+        expect(await last()).not.toHaveProperty('corrected');
       });
 
       test('a renewed hold lives longer; one that ended cannot be renewed', async () => {
@@ -533,25 +551,11 @@ export function ledgerContract(name: string, open: OpenSubject): void {
         expect(await subject.ledger.sweep({ now: start, orphaned: () => true })).toBe(450);
         await Promise.all(Array.from({ length: 450 }, () => admit(key, 1)));
         expect(await subject.ledger.sweep({ now: start + hour })).toBe(450);
-        expect(usage(key)).toEqual([[900, 0]]);
-      });
-
-      test('what is over is forgotten after a day, so that the store does not grow with it', async () => {
-        const key = await minted('AAAAAAAA', { budgets: [total(100)] });
-        await admit(key, 1);
-        await settle(key, 'r1', 1);
-        await admit(key, 1);
-        subject.clock.step(hour);
-        await subject.ledger.sweep({ now: subject.clock.now() });
-        subject.clock.step(day);
-        await subject.ledger.sweep({ now: subject.clock.now() });
-        await expect(settle(key, 'r1', 1)).rejects.toThrow('r1');
-        await expect(settle(key, 'r2', 0)).rejects.toThrow('r2');
-        expect(usage(key)).toEqual([[2, 0]]);
+        expect(await usage(key)).toEqual([[900, 0]]);
       });
     });
 
-    test('a one-time id is good once until it is forgotten, also for 16 users at once', async () => {
+    test('a one-time id is good once, also for 16 users at once', async () => {
       const use = (id: string) => subject.ledger.useOnce({ id, until: start + hour });
       const results = await Promise.all(Array.from({ length: 16 }, () => use('state-1')));
       expect(results.filter(Boolean)).toHaveLength(1);
@@ -560,9 +564,7 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       expect(await use('x'.repeat(10_001))).toBe(true);
       await subject.ledger.sweep({ now: start + hour - 1 });
       expect(await use('state-1')).toBe(false);
-      await subject.ledger.sweep({ now: start + hour });
-      expect(await use('state-1')).toBe(true);
-      expect(subject.journal.head().seq).toBe(0);
+      expect(await countOf(subject.journal)).toBe(0);
     });
 
     test('the journal adds up to the counters (I8)', async () => {
@@ -578,9 +580,9 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       }
       subject.clock.step(hour);
       await subject.ledger.sweep({ now: subject.clock.now() });
-      const sum = [...chargesOf(recordsOf(subject.journal)).values()].reduce((one, other) => one + other, 0);
-      expect(usage(top)[0]).toEqual([sum, 0]);
-      expect(subject.ledger.account('acme')).toMatchObject({ balance: 10_000 - sum, held: 0 });
+      const sum = [...chargesOf(await recordsOf(subject.journal)).values()].reduce((one, other) => one + other, 0);
+      expect((await usage(top))[0]).toEqual([sum, 0]);
+      expect(await subject.ledger.account('acme')).toMatchObject({ balance: 10_000 - sum, held: 0 });
       expect(sum).toBeGreaterThan(1000);
     });
   });

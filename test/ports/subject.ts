@@ -3,8 +3,9 @@ import type { Calendar } from '../../src/domain/calendar.ts';
 import type { KeyRecord } from '../../src/domain/key.ts';
 import { rootOf } from '../../src/domain/key.ts';
 import type { Micros } from '../../src/domain/money.ts';
-import type { RecordFacts } from '../../src/domain/record.ts';
+import type { JournalRecord, RecordFacts } from '../../src/domain/record.ts';
 import type { Clock } from '../../src/ports/clock.ts';
+import type { Duties } from '../../src/ports/duties.ts';
 import type { Factors } from '../../src/ports/factors.ts';
 import type { Journal } from '../../src/ports/journal.ts';
 import type { Keyring } from '../../src/ports/keyring.ts';
@@ -18,13 +19,17 @@ export interface Subject {
   readonly journal: Journal;
   readonly factors: Factors;
   readonly replays: Replays;
+  readonly duties: Duties;
   readonly clock: SteppedClock;
   readonly publicKeys: ReadonlyMap<string, KeyObject>;
   close(): Promise<void>;
 }
 
-/** Opens an empty store, whose clock stands at `start`. */
+/** Opens an empty store, whose clock stands at `start` and whose thresholds are `testThresholds`. This process life is its gateway. */
 export type OpenSubject = () => Promise<Subject>;
+
+/** Percentages at which limits are reported. */
+export const testThresholds: readonly number[] = [50, 80, 100];
 
 export interface SteppedClock extends Clock {
   step(ms: number): void;
@@ -117,9 +122,29 @@ export function admitRequest(key: KeyRecord, changes: Partial<AdmitRequest> & { 
   };
 }
 
-/** Every record, parsed. */
-export function recordsOf(journal: Journal): (RecordFacts & { seq: number })[] {
-  return journal.read({ after: 0, limit: 1_000_000 }).map(({ text }) => JSON.parse(text));
+/** Everything that is committed, as exact texts in the order in which the journal is read. */
+export async function linesOf(journal: Journal): Promise<string[]> {
+  await journal.head();
+  const lines = await journal.read({ after: 0, limit: 1_000_000 });
+  return lines.map(({ text }) => text);
+}
+
+/**
+ * Every record, parsed. Records about one key and its ledger root stand in the order of their commits; nothing is said of how those of
+ * different roots stand to each other.
+ */
+export async function recordsOf(journal: Journal): Promise<JournalRecord[]> {
+  return (await linesOf(journal)).map((text) => JSON.parse(text));
+}
+
+/** The records about one key, in the order of their commits. */
+export async function recordsAbout(journal: Journal, keyId: string): Promise<JournalRecord[]> {
+  return (await recordsOf(journal)).filter((record) => record.keyId === keyId);
+}
+
+/** How many records are committed: a commit that failed leaves this as it was. */
+export async function countOf(journal: Journal): Promise<number> {
+  return (await linesOf(journal)).length;
 }
 
 /** The final charge of every reservation in micro-units (I8): a corrected outcome replaces the one before it. */

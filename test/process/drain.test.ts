@@ -65,9 +65,11 @@ it('SIGTERM: not ready at once, new requests refused, the running call answered 
 
   const usage = await place.cli('usage', keyId, '--json');
   expect(JSON.parse(usage.stdout)).toMatchObject({ limits: [{ spent: '0.01', held: '0' }] });
-  await place.open(({ journal }) => {
-    const { seq, hash } = journal.head();
-    expect(journal.checkpoints().at(-1)).toMatchObject({ seq, hash });
+  await place.open(async ({ journal }) => {
+    const seq = await journal.head();
+    const [last] = await journal.read({ after: seq - 1, limit: 1 });
+    const { hash } = JSON.parse(last?.text ?? '{}') as { hash?: string };
+    expect((await journal.checkpoints()).at(-1)).toMatchObject({ seq, hash });
   });
   expect(await place.cli('journal', 'verify')).toMatchObject({ code: 0 });
 });

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 it('killed 20 times in the middle of load: every call the upstream saw is on record and charged, and nothing is held', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const seed = Number(process.env.KEYGATE_SEED ?? Date.now() % 1_000_000);
   console.log(`kill.test: seed ${seed}; KEYGATE_SEED=${seed} draws the same delays again`);
@@ -124,16 +124,16 @@ function finalCharges(records: readonly JournalRecord[]): Map<string, { keyId: s
 }
 
 async function standingOf(place: Place, ids: { budgeted: string; paid: string }) {
-  return place.open(({ keyring, ledger }) => {
-    const lines = (id: string) => {
-      const key = keyring.get(id);
-      return key ? ledger.usage({ key, ancestors: [], now: Date.now() }) : [];
+  return place.open(async ({ keyring, ledger }) => {
+    const lines = async (id: string) => {
+      const key = await keyring.get(id);
+      return key ? await ledger.usage({ key, ancestors: [], now: Date.now() }) : [];
     };
     const standing = (line: { spent: number; held: number } | undefined) => line && { spent: line.spent, held: line.held };
-    const account = ledger.account('payer');
+    const account = await ledger.account('payer');
     return {
-      budget: standing(lines(ids.budgeted).find(({ unit }) => unit === 'micros')),
-      cap: standing(lines(ids.paid).find(({ unit }) => unit === 'calls')),
+      budget: standing((await lines(ids.budgeted)).find(({ unit }) => unit === 'micros')),
+      cap: standing((await lines(ids.paid)).find(({ unit }) => unit === 'calls')),
       account: account && { balance: account.balance, held: account.held },
     };
   });

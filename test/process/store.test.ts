@@ -68,7 +68,7 @@ describe('beside a running gateway', () => {
     const { key, id } = await place.mint({ scopes: ['read:up'], ttl: `${ttlMs / 1_000}s` });
     const stream = await openStream(`${gate.mcpUrl}/mcp/up`, key);
     expect(stream.status).toBe(200);
-    const expiresAt = await place.open(({ keyring }) => keyring.get(id)?.expiresAt ?? Number.NaN);
+    const expiresAt = await place.open(async ({ keyring }) => (await keyring.get(id))?.expiresAt ?? Number.NaN);
     const endedAt = await stream.ended;
     expect(endedAt).toBeGreaterThanOrEqual(expiresAt);
     expect(endedAt - expiresAt).toBeLessThan(cutMsMax);

@@ -2,7 +2,7 @@ import { expect, vi } from 'vitest';
 import { denialTable, type Reason } from '../../src/domain/denial.ts';
 import type { JournalRecord } from '../../src/domain/record.ts';
 import type { UsageLine } from '../../src/ports/ledger.ts';
-import { startTestGateway, type TestGateway, upstreamConfig } from './gateway.ts';
+import { readJournal, startTestGateway, type TestGateway, upstreamConfig } from './gateway.ts';
 import { type Posted, post, toolCall } from './post.ts';
 import { type RecordingUpstream, type RecordingUpstreamOptions, startRecordingUpstream } from './recording-upstream.ts';
 
@@ -34,7 +34,7 @@ export interface Bench {
   readonly url: string;
   readonly key: string;
   readonly keyId: string;
-  usage(keyId?: string): UsageLine[];
+  usage(keyId?: string): Promise<UsageLine[]>;
   /** Sends, and checks everything that holds for each refusal; returns the refusal's facts. */
   refused(expected: ExpectedRefusal, send: () => Promise<Answered>): Promise<Denied>;
   /** The next valid call succeeds, and everything that was admitted is settled. */
@@ -42,7 +42,7 @@ export interface Bench {
   /** Resolves once every admitted request has its outcome, and nothing is held any more. */
   settled(): Promise<JournalRecord[]>;
   /** Journal records of one request. */
-  recordsOf(requestId: string | null): JournalRecord[];
+  recordsOf(requestId: string | null): Promise<JournalRecord[]>;
   close(): Promise<void>;
 }
 
@@ -65,14 +65,16 @@ export async function startBench({ upstream: stub = {}, up = {}, also = {}, conf
   const url = `${gate.url}/mcp/up`;
   const { authority } = gate;
 
-  const usage = (of = keyId): UsageLine[] => {
-    const record = authority.keyring.get(of);
+  const usage = async (of = keyId): Promise<UsageLine[]> => {
+    const record = await authority.keyring.get(of);
     if (!record) throw new Error(`there is no key ${of}`);
-    const ancestors = record.parentIds.flatMap((parent) => authority.keyring.get(parent) ?? []);
-    return authority.ledger.usage({ key: record, ancestors, now: Date.now() });
+    const ancestors = (await Promise.all(record.parentIds.map((parent) => authority.keyring.get(parent)))).filter(
+      (each) => each !== undefined,
+    );
+    return await authority.ledger.usage({ key: record, ancestors, now: Date.now() });
   };
-  const recordsSince = (seq: number) =>
-    gate.journal().filter((record) => record.seq > seq && (record.kind.startsWith('call.') || record.kind === 'refusals.counted'));
+  const recordsSince = async (position: number) =>
+    (await readJournal(authority, undefined, position)).filter(({ kind }) => kind.startsWith('call.') || kind === 'refusals.counted');
   const flush = () => gate.gateway.composed.tally.flush();
 
   const bench: Bench = {
@@ -84,15 +86,15 @@ export async function startBench({ upstream: stub = {}, up = {}, also = {}, conf
     usage,
     async refused(expected, send) {
       await flush();
-      const before = { requests: upstream.requests.length, seq: authority.journal.head().seq, usage: usage(expected.keyId) };
+      const before = { requests: upstream.requests.length, position: await authority.journal.head(), usage: await usage(expected.keyId) };
       const answer = await send();
       const denied = checkAnswer(answer, expected);
       expect(upstream.requests.length).toBe(before.requests);
-      expect(usage(expected.keyId)).toEqual(before.usage);
+      expect(await usage(expected.keyId)).toEqual(before.usage);
       await flush();
       // The gateway's own round may be writing the count just now.
-      if (expected.counted) await vi.waitFor(() => expect(recordsSince(before.seq)).not.toEqual([]));
-      const records = recordsSince(before.seq);
+      if (expected.counted) await vi.waitFor(async () => expect(await recordsSince(before.position)).not.toEqual([]));
+      const records = await recordsSince(before.position);
       if (expected.counted) {
         expect(records.map(({ kind, reason, count }) => ({ kind, reason, count }))).toEqual([
           { kind: 'refusals.counted', reason: expected.reason, count: 1 },
@@ -115,13 +117,13 @@ export async function startBench({ upstream: stub = {}, up = {}, also = {}, conf
       await bench.settled();
     },
     async settled() {
-      const intents = gate.journal('call.intent').length;
+      const intents = (await gate.journal('call.intent')).length;
       const outcomes = await gate.journalled('call.outcome', intents);
       expect(outcomes.length).toBe(intents);
-      expect(usage().map(({ held }) => held)).toEqual(usage().map(() => 0));
+      expect((await usage()).map(({ held }) => held)).toEqual((await usage()).map(() => 0));
       return outcomes;
     },
-    recordsOf: (requestId) => gate.journal().filter((record) => record.requestId === requestId),
+    recordsOf: async (requestId) => (await gate.journal()).filter((record) => record.requestId === requestId),
     async close() {
       await gate.close();
       await upstream.close();

@@ -9,6 +9,7 @@ import { mint } from '../../src/authority/mint.ts';
 import { openAuthority } from '../../src/compose-store.ts';
 import type { JournalRecord } from '../../src/domain/record.ts';
 import { startGateway } from '../../src/serve.ts';
+import { testStore } from './test-store.ts';
 
 /** A gateway in this process, over real sockets, on a store and configuration of its own. */
 export interface TestGateway {
@@ -23,7 +24,7 @@ export interface TestGateway {
   /** Mints a key; returns its text and id. */
   mint(request: Record<string, unknown>): Promise<{ key: string; id: string }>;
   /** The journal so far, parsed; `kind` narrows. */
-  journal(kind?: string): JournalRecord[];
+  journal(kind?: string): Promise<JournalRecord[]>;
   /** Resolves once the journal holds as many records of the kind. */
   journalled(kind: string, count: number): Promise<JournalRecord[]>;
   close(): Promise<void>;
@@ -38,7 +39,7 @@ export async function prepareFolder(
 ): Promise<{ folder: string; configFile: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'keygate-test-'));
   const configFile = join(folder, 'keygate.json');
-  const whole = { listen: { mcp: '127.0.0.1:0', admin: '127.0.0.1:0' }, store: './var', ...config };
+  const whole = { listen: { mcp: '127.0.0.1:0', admin: '127.0.0.1:0' }, store: './var', ...(await testStore()), ...config };
   await writeFile(configFile, JSON.stringify(whole, null, 2));
   const var_ = join(folder, 'var');
   const paths = { pepper: join(var_, 'pepper'), seal: join(var_, 'seal'), signing: join(var_, 'signing.jwk') };
@@ -73,7 +74,7 @@ export async function startTestGateway(
     async journalled(kind, count) {
       const deadline = performance.now() + journalMsMax;
       for (;;) {
-        const records = journal(kind);
+        const records = await journal(kind);
         if (records.length >= count) return records;
         if (performance.now() > deadline) throw new Error(`the journal holds ${records.length} ${kind}, not ${count}`);
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -86,15 +87,18 @@ export async function startTestGateway(
   };
 }
 
-export function readJournal(authority: Pick<Authority, 'journal'>, kind?: string): JournalRecord[] {
+/** @param from  a position; records after it are read */
+export async function readJournal(authority: Pick<Authority, 'journal'>, kind?: string, from = 0): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
-  let after = 0;
+  let after = from;
+  // What was committed before now is to be read.
+  await authority.journal.head();
   for (;;) {
-    const lines = authority.journal.read({ after, limit: 1_000 });
+    const lines = await authority.journal.read({ after, limit: 1_000 });
     const last = lines.at(-1);
     if (!last) break;
     for (const { text } of lines) records.push(JSON.parse(text) as JournalRecord);
-    after = last.seq;
+    after = last.position;
   }
   return kind === undefined ? records : records.filter((record) => record.kind === kind);
 }

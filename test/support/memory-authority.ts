@@ -4,7 +4,7 @@ import { changedMembers, type KeyRecord } from '../../src/domain/key.ts';
 import { chainRecord, firstPrev, type RecordFacts } from '../../src/domain/record.ts';
 import type { Factor, Factors } from '../../src/ports/factors.ts';
 import type { Journal } from '../../src/ports/journal.ts';
-import type { Actor, Keyring } from '../../src/ports/keyring.ts';
+import type { Acknowledgement, Actor, Keyring } from '../../src/ports/keyring.ts';
 import { type Account, type Ledger, LedgerConflict, type LimitBreach, type UsageLine } from '../../src/ports/ledger.ts';
 import type { Replay, Replays } from '../../src/ports/replays.ts';
 
@@ -21,6 +21,8 @@ export interface MemoryAuthority extends Authority {
   usageLines: readonly UsageLine[];
   /** What every preview answers. */
   breach: LimitBreach | undefined;
+  /** Which replicas have acted on a change, and which have not. */
+  acknowledgement: Acknowledgement | Promise<never>;
   advance(ms: number): void;
 }
 
@@ -35,7 +37,7 @@ export function createMemoryAuthority(
   const authority: MemoryAuthority = {
     clock: { now: () => now, monotonic: () => now },
     random,
-    keyring: memoryKeyring({ records, actors, texts, now: () => now }),
+    keyring: memoryKeyring({ records, actors, texts, now: () => now, acknowledgement: () => authority.acknowledgement }),
     ledger: memoryLedger({ texts, usage: () => authority.usageLines, breach: () => authority.breach }),
     factors: memoryFactors(texts),
     replays: memoryReplays(),
@@ -60,6 +62,7 @@ export function createMemoryAuthority(
     texts,
     usageLines: [],
     breach: undefined,
+    acknowledgement: { acknowledged: ['replica'], pending: [] },
     advance(ms) {
       now += ms;
     },
@@ -74,19 +77,25 @@ export function appendRecord(texts: string[], facts: RecordFacts): void {
 }
 
 /** Journals what `replace` and `remove` do, as the store does; `insert` and `revoke` only leave their actor. */
-function memoryKeyring(options: { records: Map<string, KeyRecord>; actors: Actor[]; texts: string[]; now: () => number }): Keyring {
+function memoryKeyring(options: {
+  records: Map<string, KeyRecord>;
+  actors: Actor[];
+  texts: string[];
+  now: () => number;
+  acknowledgement: () => Acknowledgement | Promise<never>;
+}): Keyring {
   const { records, actors, texts, now } = options;
   const journal = (kind: RecordFacts['kind'], { id }: KeyRecord, by: Actor, facts: object): void => {
     actors.push(by);
     appendRecord(texts, { ...facts, kind, keyId: id, via: by.via, ...(by.keyId !== undefined && { byKeyId: by.keyId }) });
   };
   return {
-    byDigest: (wanted) =>
+    byDigest: async (wanted) =>
       [...records.values()].find(({ digests }) =>
         digests.some(({ digest, until }) => digest === wanted && (until === undefined || now() < until)),
       ),
-    get: (id) => records.get(id),
-    list({ filter: { parentId, ...equal }, limit, cursor }) {
+    get: async (id) => records.get(id),
+    async list({ filter: { parentId, ...equal }, limit, cursor }) {
       const all = [...records.values()]
         .filter((record) => Object.entries(equal).every(([name, value]) => record[name as keyof KeyRecord] === value))
         .filter((record) => parentId === undefined || record.parentIds[0] === parentId)
@@ -97,6 +106,9 @@ function memoryKeyring(options: { records: Map<string, KeyRecord>; actors: Actor
       return all.length > limit && last !== undefined ? { keys, nextCursor: last.id } : { keys };
     },
     epoch: () => actors.length,
+    changedAt: () => actors.length,
+    onChange: () => undefined,
+    acknowledged: async () => options.acknowledgement(),
     async insert(record, by) {
       records.set(record.id, record);
       actors.push(by);
@@ -136,7 +148,7 @@ function memoryLedger(options: { texts: string[]; usage: () => readonly UsageLin
   };
   return {
     admit: absent,
-    preview: options.breach,
+    preview: async () => options.breach(),
     settle: absent,
     renew: absent,
     record: async (facts) => appendRecord(options.texts, facts),
@@ -144,11 +156,13 @@ function memoryLedger(options: { texts: string[]; usage: () => readonly UsageLin
     sweep: absent,
     async createAccount({ id, now }) {
       if (accounts.has(id)) throw new LedgerConflict(`Account ${id} exists already.`);
-      const account = { id, balance: 0, held: 0, createdAt: now };
+      const account: Account = { id, balance: 0, held: 0, createdAt: now, budgets: [], caps: [], revision: 1 };
       accounts.set(id, account);
       return account;
     },
-    account: (id) => accounts.get(id),
+    account: async (id) => accounts.get(id),
+    limitAccount: absent,
+    adjust: absent,
     async credit({ accountId, amount, reference }) {
       const account = accounts.get(accountId);
       if (account === undefined) throw new Error('no such account');
@@ -160,14 +174,14 @@ function memoryLedger(options: { texts: string[]; usage: () => readonly UsageLin
       accounts.set(accountId, after);
       return { account: after, replayed: false };
     },
-    usage: () => [...options.usage()],
+    usage: async () => [...options.usage()],
   };
 }
 
 function memoryFactors(texts: string[]): Factors {
   const factors = new Map<string, Factor>();
   return {
-    get: (keyId) => factors.get(keyId),
+    get: async (keyId) => factors.get(keyId),
     async put({ factor, expected, record }) {
       if ((factors.get(factor.keyId)?.revision ?? 0) !== expected) return false;
       factors.set(factor.keyId, factor);
@@ -200,10 +214,12 @@ function memoryReplays(): Replays {
 
 function memoryJournal(texts: string[]): Journal {
   return {
-    read: ({ after, limit }) => texts.slice(after, after + limit).map((text, at) => ({ seq: after + at + 1, text })),
-    head: () => ({ seq: texts.length, hash: /"hash":"([0-9a-f]{64})"\}$/.exec(texts.at(-1) ?? '')?.[1] ?? firstPrev }),
-    checkpoints: () => [],
-    checkpoint: async () => undefined,
+    read: async ({ after, limit }) => texts.slice(after, after + limit).map((text, at) => ({ position: after + at + 1, text })),
+    head: async () => texts.length,
+    checkpoints: async () => [],
+    faults: async () => [],
+    checkpoint: async () => [],
+    keepUp: async () => undefined,
     prune: async () => 0,
   };
 }

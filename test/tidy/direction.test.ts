@@ -27,10 +27,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'authority',
     'adapters',
     'edges',
+    'compose-api.ts',
     'compose-store.ts',
     'live-settings.ts',
     'system-clock.ts',
   ],
+  'compose-api.ts': ['ports', 'config', 'authority', 'adapters', 'edges', 'compose-store.ts', 'live-settings.ts'],
   'compose-store.ts': ['domain', 'ports', 'config', 'authority', 'adapters', 'edges', 'system-clock.ts'],
   'compose-dry-runs.ts': [
     'domain',

@@ -1,11 +1,12 @@
 import { type AccessTokenClaims, bindingOf } from '../../domain/access-token.ts';
 import { digestKey, readKey } from '../../domain/credential.ts';
 import { holdsSecret, type KeyRecord } from '../../domain/key.ts';
-import { compileScopes, covers, type ScopeOrder, type ScopeSet } from '../../domain/scope.ts';
+import { covers, type ScopeOrder } from '../../domain/scope.ts';
 import type { Caller, Callers } from '../../ports/callers.ts';
 import type { Keyring } from '../../ports/keyring.ts';
 import { type AccessTokenTrust, createAccessTokens } from './access-tokens.ts';
-import { addressTest, toolTest } from './line-tests.ts';
+import { compileCaller, createScopeSets } from './compile-caller.ts';
+import { createSharedReads } from './shared-reads.ts';
 import { trim } from './trim.ts';
 
 /** Entries kept; beyond, the oldest go first. Unknown keys have a bound of their own, so that a flood of them evicts nobody. */
@@ -14,12 +15,21 @@ export interface CallerCacheLimits {
   readonly unknownMax: number;
 }
 
+/** What was read of a key. `readAt` is the epoch before its records were read: what has not changed since is still good. */
+interface Known {
+  readonly caller: Caller | undefined;
+  /** The key and its ancestors. */
+  readonly ids: readonly string[];
+  readonly readAt: number;
+}
+
 /**
- * Callers by key and by access token, cached under full digests (truncated ones would let keys collide) until the store's epoch moves.
+ * Callers by key and by access token, cached under full digests (truncated ones would let keys collide), each until a key of its line
+ * changes. A caller that is known and good costs no read, and is there at once.
  * @param options.prefix and peppers (newest first) are read at each use
  */
 export function createKnownCallers(options: {
-  keyring: Pick<Keyring, 'byDigest' | 'get' | 'epoch'>;
+  keyring: Pick<Keyring, 'byDigest' | 'get' | 'epoch' | 'changedAt'>;
   prefix: () => string;
   peppers: () => readonly string[];
   order: ScopeOrder;
@@ -29,85 +39,62 @@ export function createKnownCallers(options: {
   const { keyring, prefix, peppers, order, limits, trust } = options;
   const { clock } = trust;
   const tokens = createAccessTokens(trust, { goodMax: limits.callersMax, badMax: limits.unknownMax });
-  const byDigest = new Map<string, Caller>();
-  const byId = new Map<string, Caller>();
-  const byClaims = new Map<AccessTokenClaims, Caller>();
-  const unknown = new Set<string>();
-  const scopeSets = new Map<string, ScopeSet>();
+  const byDigest = new Map<string, Known>();
+  const byId = new Map<string, Known>();
+  const byClaims = new Map<AccessTokenClaims, { base: Caller; caller: Caller }>();
+  const unknown = new Map<string, Known>();
+  const compiled = createScopeSets(order, limits.callersMax);
   /** What the token of a caller said, so that the caller can be made again from newer records. */
   const claimsOf = new WeakMap<Caller, AccessTokenClaims>();
-  let epoch = keyring.epoch();
 
-  const refresh = () => {
-    const now = keyring.epoch();
-    if (now === epoch) return;
-    epoch = now;
-    byDigest.clear();
-    byId.clear();
-    byClaims.clear();
-    unknown.clear();
-    scopeSets.clear();
-  };
+  const isGood = ({ caller, ids, readAt }: Known): boolean =>
+    caller === undefined ? keyring.epoch() === readAt : keyring.changedAt(ids) <= readAt;
+  const readOnce = createSharedReads(isGood);
 
-  /** Keys with the same scopes share one compiled set: ten thousand keys with sets of their own cost tail latency (measured). */
-  const compiled = (scopes: readonly string[]): ScopeSet => {
-    const text = scopes.join(' ');
-    const known = scopeSets.get(text);
-    if (known) return known;
-    const set = compileScopes(scopes, order);
-    scopeSets.set(text, set);
-    // Narrowed scopes of access tokens are chosen by callers.
-    trim(scopeSets, limits.callersMax);
-    return set;
-  };
-
-  const compile = (key: KeyRecord): Caller | undefined => {
-    const ancestors = key.parentIds.map((id) => keyring.get(id));
-    const known = ancestors.filter((ancestor) => ancestor !== undefined);
-    // Nothing says any more what this key may not do, so it may do nothing.
-    if (known.length < ancestors.length) return undefined;
-    const line = [key, ...known];
-    const scopes = compiled(key.scopes);
-    const sets = [...new Set(line.map((each) => compiled(each.scopes)))];
-    const grants = (scope: string) => sets.every((set) => covers(set, scope));
-    return { key, ancestors: known, scopes, grants, admitsAddress: addressTest(line), admitsTool: toolTest(line) };
-  };
-
-  const ofRecord = (record: KeyRecord | undefined): Caller | undefined => {
-    if (!record) return undefined;
-    const known = byId.get(record.id);
-    if (known) return known;
-    const caller = compile(record);
-    if (!caller) return undefined;
-    byId.set(record.id, caller);
+  const read = async (find: () => Promise<KeyRecord | undefined>): Promise<Known> => {
+    const readAt = keyring.epoch();
+    const key = await find();
+    const line = key ? await Promise.all(key.parentIds.map((id) => keyring.get(id))) : [];
+    const ancestors = line.filter((ancestor) => ancestor !== undefined);
+    // Where an ancestor is gone, nothing says any more what this key may not do, so it may do nothing.
+    if (!key || ancestors.length < line.length) return { caller: undefined, ids: [], readAt };
+    const known = { caller: compileCaller(key, ancestors, compiled), ids: [key.id, ...key.parentIds], readAt };
+    const before = byId.get(key.id)?.caller;
+    // Of two reads that cross, the one that ends last need not be the newer one.
+    if (!before || !isNewer(before, known.caller)) byId.set(key.id, known);
     trim(byId, limits.callersMax);
-    return caller;
+    return known;
   };
 
-  const ofId = (id: string): Caller | undefined => byId.get(id) ?? ofRecord(keyring.get(id));
+  const readDigest = (digest: string): Promise<Known> =>
+    readOnce(`digest ${digest}`, async () => {
+      const { caller, ...rest } = await read(() => keyring.byDigest(digest));
+      const known: Known = { caller: caller && { ...caller, digest }, ...rest };
+      const entries = caller ? byDigest : unknown;
+      entries.set(digest, known);
+      trim(entries, caller ? limits.callersMax : limits.unknownMax);
+      return known;
+    });
 
-  const ofDigest = (digest: string): Caller | undefined => {
-    const known = byDigest.get(digest);
-    if (known) return known;
-    if (unknown.has(digest)) return undefined;
-    const caller = ofRecord(keyring.byDigest(digest));
-    if (!caller) {
-      unknown.add(digest);
-      trim(unknown, limits.unknownMax);
-      return undefined;
-    }
-    const shown = { ...caller, digest };
-    byDigest.set(digest, shown);
-    trim(byDigest, limits.callersMax);
-    return shown;
+  const readId = (id: string): Promise<Known> => readOnce(`id ${id}`, () => read(() => keyring.get(id)));
+
+  /** What is known and still good. */
+  const good = (known: Known | undefined): Known | undefined => (known && isGood(known) ? known : undefined);
+
+  const ofId = async (id: string): Promise<Caller | undefined> => (good(byId.get(id)) ?? (await readId(id))).caller;
+
+  /** The caller's key from records that are newer than its own, or read now: whoever asks may know of a change that nobody has told here. */
+  const newest = async (caller: Caller): Promise<Caller | undefined> => {
+    const { id } = caller.key;
+    const known = good(byId.get(id))?.caller;
+    return known && isNewer(known, caller) ? known : (await read(() => keyring.get(id))).caller;
   };
 
   /** The key's caller as the token speaks for it: the same record, fewer scopes. */
-  const ofClaims = (claims: AccessTokenClaims): Caller | undefined => {
-    const known = byClaims.get(claims);
-    if (known) return known;
-    const base = ofId(claims.keyId);
+  const ofClaims = (claims: AccessTokenClaims, base: Caller | undefined): Caller | undefined => {
     if (!base) return undefined;
+    const known = byClaims.get(claims);
+    if (known?.base === base) return known.caller;
     const { id, expiresAt, binding } = claims;
     const held = base.key.digests.find(({ digest }) => bindingOf(digest) === binding);
     if (binding !== undefined && !held) return undefined;
@@ -115,7 +102,7 @@ export function createKnownCallers(options: {
     const cut = scopes && { scopes, grants: (scope: string) => covers(scopes, scope) && base.grants(scope) };
     const caller: Caller = { ...base, accessToken: { id, expiresAt }, ...(held && { digest: held.digest }), ...cut };
     claimsOf.set(caller, claims);
-    byClaims.set(claims, caller);
+    byClaims.set(claims, { base, caller });
     trim(byClaims, limits.callersMax);
     return caller;
   };
@@ -127,33 +114,35 @@ export function createKnownCallers(options: {
   };
 
   return {
-    byKey(text) {
+    async byKey(text) {
       if (!readKey(text, prefix())) return undefined;
-      refresh();
       for (const pepper of peppers()) {
-        const caller = ifHeld(ofDigest(digestKey(text, pepper)));
+        const digest = digestKey(text, pepper);
+        const known = good(byDigest.get(digest)) ?? good(unknown.get(digest)) ?? (await readDigest(digest));
+        const caller = ifHeld(known.caller);
         if (caller) return caller;
       }
       return undefined;
     },
     async byAccessToken(text) {
       const claims = await tokens.verify(text);
-      refresh();
-      return claims && ifHeld(ofClaims(claims));
+      return claims && ifHeld(ofClaims(claims, await ofId(claims.keyId)));
     },
-    byId(id) {
-      refresh();
-      return ofId(id);
-    },
-    again(caller) {
-      refresh();
+    byId: ofId,
+    async again(caller) {
       const claims = claimsOf.get(caller);
-      if (claims) return ifHeld(ofClaims(claims));
       // A copy of a token's caller: made again without what the token said, it could do more than before.
-      if (caller.accessToken) return undefined;
-      if (caller.digest === undefined) return ofId(caller.key.id);
-      const base = ofId(caller.key.id);
+      if (caller.accessToken && !claims) return undefined;
+      const base = await newest(caller);
+      if (claims) return ifHeld(ofClaims(claims, base));
+      if (caller.digest === undefined) return base;
       return ifHeld(base && { ...base, digest: caller.digest });
     },
   };
+}
+
+/** Where two callers are of one key, their ancestors are the same and in the same order. */
+function isNewer(one: Caller, other: Caller): boolean {
+  const revisions = [other.key, ...other.ancestors].map(({ revision }) => revision);
+  return [one.key, ...one.ancestors].some(({ revision }, at) => revision > (revisions[at] ?? 0));
 }

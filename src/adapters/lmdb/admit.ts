@@ -1,61 +1,76 @@
+import { breachFacts } from '../../domain/breach-facts.ts';
 import type { Calendar } from '../../domain/calendar.ts';
-import { deadReason, type KeyRecord, rootOf } from '../../domain/key.ts';
+import { deadReason, type KeyRecord } from '../../domain/key.ts';
 import { formatMicros } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
-import type { AdmitRequest, AdmitResult, LimitBreach } from '../../ports/ledger.ts';
-import { draftRecords, writeDrafts } from './append.ts';
+import { checkAdmit, endedMsKept } from '../../domain/reservation.ts';
+import { totalsHolder } from '../../domain/taking.ts';
+import { checkTotals } from '../../domain/totals.ts';
+import type { AdmitRequest, AdmitResult } from '../../ports/ledger.ts';
+import { draftRecords, readHead, writeDrafts } from './append.ts';
+import { type Books, openBooks } from './books.ts';
 import { putEnded, putHold } from './holds.ts';
-import { checkReservationId, endedMsKept, type Hold } from './reservation.ts';
+import { learntTotals } from './known-totals.ts';
+import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
-import { take, totalsKey } from './take.ts';
-import { checkTotals } from './totals.ts';
+import { judgeLimits } from './take.ts';
+
+/** What every commit of a ledger needs besides its request. */
+export interface LedgerTerms {
+  readonly calendar: Calendar;
+  /** The process life that owns the holds it takes. */
+  readonly owner: string;
+  /** Percentages at which limits are reported, in rising order. */
+  readonly thresholds: () => readonly number[];
+}
 
 /**
  * The whole of an admit, to be run inside one commit: replay, life of the key and its ancestors, every limit, and only then
  * the writes. Refusals by death or limit are recorded in the same commit; `stale` writes nothing.
  * @throws Error, before any write, for requests that contradict themselves
  */
-export function admit(tables: Tables, options: { calendar: Calendar; owner: string }, request: AdmitRequest): AdmitResult {
-  checkRequest(request);
+export function admit(tables: Tables, { calendar, owner, thresholds }: LedgerTerms, request: AdmitRequest): AdmitResult {
+  checkAdmit(request);
+  checkTotals(request.totals ?? []);
   const answered = replay(tables, request.reservationId);
   if (answered) return answered;
-  const judged = judge(tables, request);
-  if ('answer' in judged) return judged.answer.kind === 'stale' ? judged.answer : refuse(tables, request, judged.answer);
-  const result = take(tables, { calendar: options.calendar, call: request, keys: judged.keys });
-  if ('breach' in result) return refuse(tables, request, { kind: 'limited', breach: result.breach });
-  const { books, takings, totals, known, holding } = result.taken;
-  const { reservationId, price } = request;
-  const totalled = totalsKey(judged.keys);
-  const drafts = draftRecords(tables, request.now, [
-    { ...request.intent, decision: 'allowed', held: formatMicros(price), reservationId } satisfies RecordFacts,
-  ]);
+  const line = judgeLine(tables, request);
+  const books = openBooks(tables, thresholds());
+  if ('answer' in line) return line.answer.kind === 'stale' ? line.answer : refuse(tables, { books, request, answer: line.answer });
+  const judged = judgeLimits(books, { calendar, call: request, keys: line.keys });
+  if ('breach' in judged) {
+    const reached = judged.by ? books.usedUp(judged.by.taking, judged.by.limit) : [];
+    return refuse(tables, { books, request, answer: { kind: 'limited', breach: judged.breach }, reached });
+  }
+  const { takings, over, paying } = judged;
+  const { reservationId, price, now } = request;
+  const reached = takings.flatMap((taking) => {
+    const { amount } = taking;
+    return books.add(taking, taking.settling === 'at-once' ? { spent: amount, held: 0 } : { spent: 0, held: amount });
+  });
+  if (paying) books.setAccount({ ...paying, held: paying.held + price });
+  const beyond = over.length > 0 ? { over } : {};
+  const intent: RecordFacts = { ...request.intent, decision: 'allowed', held: formatMicros(price), reservationId, ...beyond };
   const hold: Hold = {
     id: reservationId,
-    owner: options.owner,
+    owner,
     keyId: request.key.id,
     until: request.holdUntil,
     price,
-    takings,
-    ...(totals.length > 0 && { totals, ...(totalled.id !== request.key.id && { totalsKeyId: totalled.id }) }),
-    ...(holding && { accountId: holding.id }),
-    intentSeq: drafts.head.seq,
+    takings: takings.filter(({ settling }) => settling !== 'at-once'),
+    ...(paying && { accountId: paying.id }),
+    ...(request.onExpiry === 'none' && { onExpiry: 'none' }),
+    intentAt: readHead(tables).position + 1,
   };
+  const drafts = draftRecords(tables, now, [intent, ...reached]);
+  const totalled = totalsHolder(line.keys);
+  const learnt = learntTotals(tables, totalled, request.totals ?? []);
   // From here on only writes: an exception would leave half of them.
-  for (const [keyId, book] of books) tables.counters.put(keyId, book);
-  if (known) tables.totals.put(totalled.id, known);
-  if (holding) tables.accounts.put(holding.id, holding);
+  books.write();
+  if (learnt) tables.totals.put(totalled, learnt);
   putHold(tables, hold);
   writeDrafts(tables, drafts);
-  return { kind: 'admitted', reservationId };
-}
-
-function checkRequest({ reservationId, price, counts, totals = [], now, holdUntil, root, key }: AdmitRequest): void {
-  checkReservationId(reservationId);
-  checkTotals(totals);
-  if (!Number.isSafeInteger(price) || price < 0) throw new Error('A price is a whole number of micro-units, 0 or more.');
-  if (price > 0 && !counts) throw new Error('A call that has a price counts against limits.');
-  if (!Number.isFinite(now) || !Number.isFinite(holdUntil)) throw new Error('An admit needs the time and the end of its hold.');
-  if (root !== rootOf(key)) throw new Error(`The ledger root of key ${key.id} is ${rootOf(key)}, not ${root}.`);
+  return { kind: 'admitted', reservationId, ...beyond };
 }
 
 function replay(tables: Tables, reservationId: string): AdmitResult | undefined {
@@ -64,12 +79,10 @@ function replay(tables: Tables, reservationId: string): AdmitResult | undefined 
   return ended || tables.holds.doesExist(reservationId) ? { kind: 'admitted', reservationId } : undefined;
 }
 
-type Judged =
-  | { readonly keys: readonly [KeyRecord, ...KeyRecord[]] }
-  | { readonly answer: Extract<AdmitResult, { kind: 'stale' | 'dead' }> };
+type Line = { readonly keys: readonly [KeyRecord, ...KeyRecord[]] } | { readonly answer: Extract<AdmitResult, { kind: 'stale' | 'dead' }> };
 
 /** The stored key decides which ancestors there are; those of the request only say what was judged. */
-function judge(tables: Tables, request: AdmitRequest): Judged {
+function judgeLine(tables: Tables, request: AdmitRequest): Line {
   const key = tables.readKey(request.key.id);
   if (!key) return { answer: { kind: 'dead', reason: 'TOKEN_INVALID' } };
   const keys: [KeyRecord, ...KeyRecord[]] = [key];
@@ -87,19 +100,23 @@ function judge(tables: Tables, request: AdmitRequest): Judged {
 }
 
 /** Records a refusal and remembers the answer for resends. */
-function refuse(tables: Tables, request: AdmitRequest, answer: Extract<AdmitResult, { kind: 'dead' | 'limited' }>): AdmitResult {
+function refuse(
+  tables: Tables,
+  options: {
+    books: Books;
+    request: AdmitRequest;
+    answer: Extract<AdmitResult, { kind: 'dead' | 'limited' }>;
+    reached?: readonly RecordFacts[];
+  },
+): AdmitResult {
+  const { books, request, answer, reached = [] } = options;
   const { reservationId, intent, now } = request;
   const reason = answer.kind === 'dead' ? answer.reason : answer.breach.reason;
   const facts = answer.kind === 'dead' ? {} : breachFacts(answer.breach);
-  const drafts = draftRecords(tables, now, [{ ...intent, kind: 'call.refused', decision: 'refused', reason, reservationId, ...facts }]);
+  const refusal: RecordFacts = { ...intent, kind: 'call.refused', decision: 'refused', reason, reservationId, ...facts };
+  const drafts = draftRecords(tables, now, [refusal, ...reached]);
+  books.write();
   putEnded(tables, reservationId, { state: 'refused', answer, forgetAt: now + endedMsKept });
   writeDrafts(tables, drafts);
   return answer;
-}
-
-/** Money as decimal strings, counts as numbers; `held` is always a string, as in every record. */
-function breachFacts({ limitName, unit, limit, spent, held, resetAt }: LimitBreach): Partial<RecordFacts> {
-  const amount = (value: number): string | number => (unit === 'micros' ? formatMicros(value) : value);
-  const reset = resetAt === undefined ? {} : { resetAt: new Date(resetAt).toISOString() };
-  return { limitName, limit: amount(limit), spent: amount(spent), held: String(amount(held)), ...reset };
 }

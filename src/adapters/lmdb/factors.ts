@@ -1,14 +1,14 @@
+import { factsOf } from '../../domain/key-facts.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Factors } from '../../ports/factors.ts';
 import { draftRecords, writeDrafts } from './append.ts';
-import { factsOf } from './key-writes.ts';
-import { commit, type Tables } from './tables.ts';
+import type { Tables } from './tables.ts';
 
 /** The factors port on LMDB: the factor and its journal record are one commit. */
 export function createFactors({ tables, clock }: { tables: Tables; clock: Clock }): Factors {
   return {
-    get: (keyId) => tables.factors.get(keyId),
-    put: (request) => commit(tables, () => put(tables, clock.now(), request)),
+    get: async (keyId) => tables.factors.get(keyId),
+    put: (request) => tables.commit(() => put(tables, clock.now(), request)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Environment } from './environment.ts';
 import type { Tables } from './tables.ts';
 
 /** The process life that serves from a store. Process ids are reused, so its start and the machine's boot belong to it. */
@@ -16,9 +17,9 @@ export interface Claim {
  * one process-id namespace: containers that share the folder do not see each other's processes (nor does LMDB's own reader table).
  * @throws Error where another live gateway holds the store
  */
-export function claimGateway(tables: Tables, instance: string): void {
+export function claimGateway({ tables, commitNow }: Environment, instance: string): void {
   const mine: Claim = { pid: process.pid, startTicks: startTicksOf(process.pid), bootId: bootId(), instance };
-  tables.root.transactionSync(() => {
+  commitNow(() => {
     const holder = tables.meta.get('gateway') as Claim | undefined;
     if (holder && holder.instance !== instance && isAlive(holder, mine.bootId)) {
       throw new Error(
@@ -30,10 +31,20 @@ export function claimGateway(tables: Tables, instance: string): void {
   });
 }
 
+/** The process of the gateway that serves from the store, or undefined. */
+export function servingProcess(tables: Tables): number | undefined {
+  const holder = tables.meta.get('gateway') as Claim | undefined;
+  return holder && isAlive(holder, bootId()) ? holder.pid : undefined;
+}
+
+/** Whether this process life has the claim now. */
+export function isGateway(tables: Tables, instance: string): boolean {
+  return (tables.meta.get('gateway') as Claim | undefined)?.instance === instance;
+}
+
 /** Gives the claim up where this process life has it, to be run inside one commit. */
 export function releaseGateway(tables: Tables, instance: string): void {
-  const holder = tables.meta.get('gateway') as Claim | undefined;
-  if (holder?.instance === instance) tables.meta.remove('gateway');
+  if (isGateway(tables, instance)) tables.meta.remove('gateway');
 }
 
 function isAlive(holder: Claim, bootIdNow: string): boolean {

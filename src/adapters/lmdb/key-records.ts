@@ -1,17 +1,16 @@
 import type { Database } from 'lmdb';
 import type { KeyRecord } from '../../domain/key.ts';
 
-/** Reads key records; a record whose stored bytes are the same as last time is not parsed again. */
-export type ReadKey = (id: string) => KeyRecord | undefined;
-
 /** How many parsed records are remembered; beyond that all are forgotten and parsed as they come. */
 const recordsMax = 10_000;
 
 /**
+ * Reads key records; a record whose stored bytes are the same as last time is not parsed again.
+ *
  * Parsing costs several times what finding the bytes does. Comparing them on every read needs no invalidation: whatever process or
  * transaction changed a record, its bytes differ.
  */
-export function createReadKey(keys: Database<KeyRecord, string>): ReadKey {
+export function createReadKey(keys: Database<KeyRecord, string>): (id: string) => KeyRecord | undefined {
   const known = new Map<string, { bytes: Buffer; record: KeyRecord }>();
   return (id) => {
     const shared = keys.getBinaryFast(id);

@@ -1,6 +1,4 @@
 import type { KeyRecord } from '../../domain/key.ts';
-import type { RecordFacts } from '../../domain/record.ts';
-import type { Actor } from '../../ports/keyring.ts';
 import { type Drafts, writeDrafts } from './append.ts';
 import type { Tables } from './tables.ts';
 
@@ -20,14 +18,4 @@ export function putRecord(tables: Tables, { before, record, drafts }: { before?:
 
 export function nextEpoch(tables: Tables): void {
   tables.meta.put('epoch', readEpoch(tables) + 1);
-}
-
-/** Whom a record is about. Digests, metadata and anything else that might be secret stay out of the journal (I5). */
-export function factsOf(record: KeyRecord): Omit<RecordFacts, 'kind'> {
-  const { id, parentIds, orgId, agentId, botId, accountId, environment, onBehalfOf } = record;
-  return { keyId: id, parentIds, org: orgId, agent: agentId, bot: botId, account: accountId, environment, onBehalfOf };
-}
-
-export function actorFacts({ via, keyId }: Actor): { via: string; byKeyId?: string } {
-  return { via, ...(keyId !== undefined && { byKeyId: keyId }) };
 }

@@ -1,23 +1,32 @@
-import { type KeyRecord, rootOf } from '../../domain/key.ts';
+import { holdsSecret, type KeyRecord } from '../../domain/key.ts';
+import { checkDescent, revokedRecord } from '../../domain/key-change.ts';
+import { actorFacts, factsOf, mintedFacts } from '../../domain/key-facts.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Actor, KeyFilter, Keyring } from '../../ports/keyring.ts';
 import { draftRecords } from './append.ts';
-import { actorFacts, factsOf, putRecord, readEpoch } from './key-writes.ts';
+import { putRecord, readEpoch } from './key-writes.ts';
 import { removeKey } from './remove-key.ts';
 import { replaceKey } from './replace-key.ts';
-import { commit, type Tables } from './tables.ts';
+import type { Tables } from './tables.ts';
 
-/** The keyring port on LMDB. Reads come from memory-mapped pages, as of this turn of the event loop or newer. */
+/**
+ * The keyring port on LMDB. Reads come from memory-mapped pages, as of this turn of the event loop or newer, and so does the epoch: what another
+ * process committed is seen at the next read, and any change anywhere makes everything that was read before it stale. So there is nothing to
+ * be told of, and nobody to wait for: the one gateway of the machine has acted on a change as soon as it reads, and its rounds read every second.
+ */
 export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock }): Keyring {
   return {
-    byDigest: (digest) => byDigest(tables, digest, clock.now()),
-    get: (id) => tables.readKey(id),
-    list: (options) => list(tables, options),
+    byDigest: async (digest) => byDigest(tables, digest, clock.now()),
+    get: async (id) => tables.readKey(id),
+    list: async (options) => list(tables, options),
     epoch: () => readEpoch(tables),
-    insert: (record, by) => commit(tables, () => insert(tables, { record, by, now: clock.now() })),
-    replace: (options) => commit(tables, () => replaceKey(tables, { ...options, now: clock.now() })),
-    remove: (id, options) => commit(tables, () => removeKey(tables, id, options)),
-    revoke: (id, options) => commit(tables, () => revoke(tables, id, options)),
+    changedAt: () => readEpoch(tables),
+    onChange: () => undefined,
+    acknowledged: async () => ({ acknowledged: ['this machine'], pending: [] }),
+    insert: (record, by) => tables.commit(() => insert(tables, { record, by, now: clock.now() })),
+    replace: (options) => tables.commit(() => replaceKey(tables, { ...options, now: clock.now() })),
+    remove: (id, options) => tables.commit(() => removeKey(tables, id, options)),
+    revoke: (id, options) => tables.commit(() => revoke(tables, id, options)),
   };
 }
 
@@ -25,8 +34,7 @@ export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock 
 function byDigest(tables: Tables, digest: string, now: number): KeyRecord | undefined {
   const id = tables.digests.get(digest);
   const record = id === undefined ? undefined : tables.readKey(id);
-  const live = record?.digests.some((each) => each.digest === digest && (each.until === undefined || now < each.until));
-  return live ? record : undefined;
+  return record && holdsSecret(record, { digest, now }) ? record : undefined;
 }
 
 function list(
@@ -55,40 +63,17 @@ function insert(tables: Tables, { record, by, now }: { record: KeyRecord; by: Ac
   if (tables.keys.doesExist(record.id)) throw new Error(`Key ${record.id} exists already.`);
   if (record.digests.some(({ digest }) => tables.digests.doesExist(digest)))
     throw new Error(`The secret of key ${record.id} exists already.`);
-  checkDescent(tables, record);
-  const { name, kind: keyKind, scopes, upstreams, tools, expiresAt } = record;
-  const expires = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() };
-  const drafts = draftRecords(tables, now, [
-    { ...factsOf(record), kind: 'key.minted', ...actorFacts(by), name, keyKind, scopes, upstreams, tools, ...expires },
-  ]);
-  putRecord(tables, { record, drafts });
-}
-
-/**
- * What a descendant may never leave, checked where it cannot be raced (I7): its line of ancestors, their ledger root, environment
- * and life. Scopes, tools and addresses are narrowed where a key is minted; limits of ancestors apply to every call anyway.
- */
-function checkDescent(tables: Tables, record: KeyRecord): void {
   const [parentId] = record.parentIds;
-  if (parentId === undefined) return;
-  const parent = tables.readKey(parentId);
-  if (!parent) throw new Error(`Key ${record.id} names a parent that does not exist: ${parentId}.`);
-  const line = [parent.id, ...parent.parentIds];
-  const missing = line.find((id) => !tables.keys.doesExist(id));
-  if (missing !== undefined) throw new Error(`Key ${record.id} names an ancestor that does not exist: ${missing}.`);
-  if (line.join() !== record.parentIds.join()) throw new Error(`Key ${record.id} must name ${line.join(', ')} as its ancestors.`);
-  if (parent.revokedAt !== undefined) throw new Error(`Key ${parentId} was revoked and can have no children.`);
-  if (rootOf(record) !== rootOf(parent)) throw new Error(`Key ${record.id} must have the ledger root of its parent, ${rootOf(parent)}.`);
-  if (record.environment !== parent.environment) throw new Error(`Key ${record.id} must have the environment of its parent.`);
-  if ((record.expiresAt ?? Number.POSITIVE_INFINITY) > (parent.expiresAt ?? Number.POSITIVE_INFINITY)) {
-    throw new Error(`Key ${record.id} must expire no later than its parent.`);
-  }
+  const parent = parentId === undefined ? undefined : tables.readKey(parentId);
+  const missing = parent?.parentIds.find((id) => !tables.keys.doesExist(id));
+  checkDescent(record, parent, missing);
+  putRecord(tables, { record, drafts: draftRecords(tables, now, [mintedFacts(record, by)]) });
 }
 
 function revoke(tables: Tables, id: string, { reason, at, by }: { reason: string; at: number; by: Actor }): KeyRecord | undefined {
   const record = tables.readKey(id);
   if (!record || record.revokedAt !== undefined) return record;
-  const revoked: KeyRecord = { ...record, revokedAt: at, revokedReason: reason, revision: record.revision + 1 };
+  const revoked = revokedRecord(record, { reason, at });
   const drafts = draftRecords(tables, at, [{ ...factsOf(record), kind: 'key.revoked', ...actorFacts(by), reason }]);
   putRecord(tables, { before: record, record: revoked, drafts });
   return revoked;

@@ -1,43 +1,41 @@
 import { createHash } from 'node:crypto';
-import type { Calendar } from '../../domain/calendar.ts';
-import { standingAt } from '../../domain/counters.ts';
-import { limitsOf } from '../../domain/limits.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Ledger, LimitBreach, UsageLine } from '../../ports/ledger.ts';
-import { createAccount, creditAccount } from './accounts.ts';
-import { admit } from './admit.ts';
+import type { Ledger, LimitBreach } from '../../ports/ledger.ts';
+import { changeBalance, createAccount, limitAccount } from './accounts.ts';
+import { admit, type LedgerTerms } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
+import { openBooks } from './books.ts';
 import { dueKey } from './reservation.ts';
 import { renew, settle } from './settle.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax, sweepDue } from './sweep.ts';
-import { commit, type Tables } from './tables.ts';
-import { take } from './take.ts';
-import { checkTotals, totalLines } from './totals.ts';
+import type { Tables } from './tables.ts';
+import { judgeLimits } from './take.ts';
+import { usage } from './usage.ts';
 
-/** The ledger port on LMDB: each act is one commit. `instance` owns the holds that this process life takes. */
-export function createLedger(options: { tables: Tables; clock: Clock; calendar: Calendar; instance: string }): Ledger {
-  const { tables, clock, calendar, instance } = options;
+/** The ledger port on LMDB: each act is one commit. */
+export function createLedger({ tables, clock, ...terms }: { tables: Tables; clock: Clock } & LedgerTerms): Ledger {
   return {
-    admit: (request) => commit(tables, () => admit(tables, { calendar, owner: instance }, request)),
-    preview: (request) => preview(tables, calendar, request),
-    settle: (request) => commit(tables, () => settle(tables, request)),
-    renew: (request) => commit(tables, () => renew(tables, request)),
-    record: (facts) => commit(tables, () => recordFacts(tables, clock.now(), facts)),
-    useOnce: (once) => commit(tables, () => useOnce(tables, once)),
-    sweep: (request) => sweep(tables, request),
-    createAccount: (request) => commit(tables, () => createAccount(tables, request)),
-    account: (id) => tables.accounts.get(id),
-    credit: (request) => commit(tables, () => creditAccount(tables, request)),
-    usage: (request) => usage(tables, calendar, request),
+    admit: (request) => tables.commit(() => admit(tables, terms, request)),
+    preview: async (request) => preview(tables, terms, request),
+    settle: (request) => tables.commit(() => settle(tables, terms, request)),
+    renew: (request) => tables.commit(() => renew(tables, request)),
+    record: (facts) => tables.commit(() => recordFacts(tables, clock.now(), facts)),
+    useOnce: (once) => tables.commit(() => useOnce(tables, once)),
+    sweep: (request) => sweep(tables, terms, request),
+    createAccount: (request) => tables.commit(() => createAccount(tables, request)),
+    account: async (id) => tables.accounts.get(id),
+    limitAccount: (request) => tables.commit(() => limitAccount(tables, request)),
+    credit: (request) => tables.commit(() => changeBalance(tables, { ...request, kind: 'credit' })),
+    adjust: (request) => tables.commit(() => changeBalance(tables, { ...request, kind: 'adjustment' })),
+    usage: async (request) => usage(tables, terms.calendar, request),
   };
 }
 
-function preview(tables: Tables, calendar: Calendar, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
-  const { key, ancestors, totals = [] } = request;
-  checkTotals(totals);
-  const result = take(tables, { calendar, call: request, keys: [key, ...ancestors] });
-  return 'breach' in result ? result.breach : undefined;
+function preview(tables: Tables, { calendar }: LedgerTerms, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
+  const { key, ancestors } = request;
+  const judged = judgeLimits(openBooks(tables, []), { calendar, call: request, keys: [key, ...ancestors] });
+  return 'breach' in judged ? judged.breach : undefined;
 }
 
 function recordFacts(tables: Tables, now: number, facts: RecordFacts): void {
@@ -55,33 +53,19 @@ function useOnce(tables: Tables, { id, until }: { id: string; until: number }): 
 }
 
 /** Works in batches, so that calls get the write lock in between. */
-async function sweep(tables: Tables, { now, orphaned }: { now: number; orphaned?: (owner: string) => boolean }): Promise<number> {
+async function sweep(tables: Tables, terms: LedgerTerms, { now, orphaned }: Parameters<Ledger['sweep']>[0]): Promise<number> {
   if (!Number.isFinite(now)) throw new Error('A sweep needs the time.');
+  const { thresholds } = terms;
   let captured = 0;
   const orphans = orphaned ? orphanedHolds(tables, orphaned) : [];
   for (let from = 0; from < orphans.length; from += sweepBatchMax) {
     const batch = orphans.slice(from, from + sweepBatchMax);
-    captured += await commit(tables, () => captureHolds(tables, batch, now));
+    captured += await tables.commit(() => captureHolds(tables, batch, { thresholds, now }));
   }
   for (let more = true; more; ) {
-    const result = await commit(tables, () => sweepDue(tables, now));
+    const result = await tables.commit(() => sweepDue(tables, { thresholds, now }));
     captured += result.captured;
     more = result.more;
   }
   return captured;
-}
-
-function usage(tables: Tables, calendar: Calendar, { key, ancestors, now }: Parameters<Ledger['usage']>[0]): UsageLine[] {
-  const lines = [key, ...ancestors].flatMap((each) => {
-    const book = tables.counters.get(each.id) ?? {};
-    const own = limitsOf(each, calendar, now).map(({ limitName, unit, limit, counter, start, end }): UsageLine => {
-      const { spent, held } = standingAt(book, counter, start);
-      return { limitName, unit, limit, spent, held, ...(end !== undefined && { resetAt: end }) };
-    });
-    return [...own, ...totalLines({ book, known: tables.totals.get(each.id) ?? {} }, { calendar, keyId: each.id, now })];
-  });
-  const account = key.accountId === undefined ? undefined : tables.accounts.get(key.accountId);
-  if (!account) return lines;
-  const { id, balance, held } = account;
-  return [...lines, { limitName: `account:${id} balance`, unit: 'micros', limit: balance, spent: 0, held }];
 }

@@ -1,43 +1,47 @@
-import { type Checkpoint, hashOfText } from '../../domain/record.ts';
-import { draftRecords, type Head, writeDrafts } from './append.ts';
+import { type Checkpoint, hashOfText, type RecordFacts } from '../../domain/record.ts';
+import { type ChainEnd, draftInEach, writeDrafts } from './append.ts';
+import { checkpointKey } from './checkpoint-key.ts';
 import type { Tables } from './tables.ts';
 
 /** Records that one commit drops. */
 const pruneBatchMax = 1000;
 
-/** Some of the oldest records, ready to be dropped once an anchor is signed over the last of them. */
+/** Some of the oldest records, ready to be dropped once an anchor is signed over the last of each partition. */
 export interface PruneBatch {
-  readonly last: Head;
+  readonly last: readonly (ChainEnd & { readonly partition: string })[];
   readonly count: number;
-  /** To be run inside one commit: drops the records, keeps the anchor, and records the pruning. False where another process was first. */
-  readonly drop: (anchor: Checkpoint) => boolean;
+  /** To be run inside one commit: drops the records, keeps the anchors, and records the pruning. False where another process was first. */
+  readonly drop: (anchors: readonly Checkpoint[]) => boolean;
 }
 
 /**
- * The next records from the front that are older than `before`, up to `through`; undefined where there are none.
- * It stops at the first record that is young enough: a clock that was set back leaves no hole in the chain.
+ * The next records from the front that are older than `before`, up to position `through`; undefined where there are none.
+ * It stops at the first record that is young enough: a clock that was set back leaves no hole in a chain.
  */
 export function pruneBatch(tables: Tables, options: { before: number; through: number; now: number }): PruneBatch | undefined {
   const { before, through, now } = options;
-  const old: { seq: number; hash: string }[] = [];
-  for (const { key: seq, value: text } of tables.journal.getRange({ limit: pruneBatchMax })) {
-    const { time } = JSON.parse(text) as { time: string };
+  const positions: number[] = [];
+  const spans = new Map<string, ChainEnd & { readonly from: number }>();
+  for (const { key: position, value: text } of tables.journal.getRange({ limit: pruneBatchMax })) {
+    const { partition, seq, time } = JSON.parse(text) as { partition: string; seq: number; time: string };
     const hash = hashOfText(text)?.stated;
-    if (seq > through || !(Date.parse(time) < before) || hash === undefined) break;
-    old.push({ seq, hash });
+    if (position > through || !(Date.parse(time) < before) || hash === undefined) break;
+    positions.push(position);
+    spans.set(partition, { from: spans.get(partition)?.from ?? seq, seq, hash });
   }
-  const [first] = old;
-  const last = old.at(-1);
-  if (!first || !last) return undefined;
-  const drop = (anchor: Checkpoint): boolean => {
+  if (positions.length === 0) return undefined;
+  const drop = (anchors: readonly Checkpoint[]): boolean => {
     const [front] = tables.journal.getKeys({ limit: 1 });
-    if (front !== first.seq) return false;
-    const span = { fromSeq: first.seq, throughSeq: last.seq, before: new Date(before).toISOString() };
-    const drafts = draftRecords(tables, now, [{ kind: 'journal.pruned', ...span }]);
-    for (const { seq } of old) tables.journal.remove(seq);
-    tables.checkpoints.put(anchor.seq, anchor);
+    if (front !== positions[0]) return false;
+    const facts = [...spans].map(([partition, { from, seq }]): [string, RecordFacts] => {
+      const span = { fromSeq: from, throughSeq: seq, before: new Date(before).toISOString() };
+      return [partition, { kind: 'journal.pruned', ...span }];
+    });
+    const drafts = draftInEach(tables, now, new Map(facts));
+    for (const position of positions) tables.journal.remove(position);
+    for (const anchor of anchors) tables.checkpoints.put(checkpointKey(anchor), anchor);
     writeDrafts(tables, drafts);
     return true;
   };
-  return { last, count: old.length, drop };
+  return { last: [...spans].map(([partition, { seq, hash }]) => ({ partition, seq, hash })), count: positions.length, drop };
 }

@@ -1,7 +1,8 @@
 import type { KeyRecord } from '../../domain/key.ts';
+import { actorFacts, factsOf } from '../../domain/key-facts.ts';
 import type { Keyring } from '../../ports/keyring.ts';
 import { draftRecords, writeDrafts } from './append.ts';
-import { actorFacts, factsOf, nextEpoch } from './key-writes.ts';
+import { nextEpoch } from './key-writes.ts';
 import type { Tables } from './tables.ts';
 
 /**

@@ -1,7 +1,9 @@
-import { changedMembers, type KeyRecord, rootOf } from '../../domain/key.ts';
+import { changedMembers } from '../../domain/key.ts';
+import { checkExpiry, checkUnchanged } from '../../domain/key-change.ts';
+import { actorFacts, factsOf } from '../../domain/key-facts.ts';
 import type { Keyring } from '../../ports/keyring.ts';
 import { draftRecords } from './append.ts';
-import { actorFacts, factsOf, putRecord } from './key-writes.ts';
+import { putRecord } from './key-writes.ts';
 import type { Tables } from './tables.ts';
 
 /**
@@ -16,7 +18,8 @@ export function replaceKey(tables: Tables, options: Parameters<Keyring['replace'
   if (!before) throw new Error(`There is no key ${id}.`);
   if (before.revision !== expected) return false;
   checkUnchanged(before, record);
-  checkExpiry(tables, before, record);
+  const [parentId] = record.parentIds;
+  checkExpiry(before, record, parentId === undefined ? undefined : tables.readKey(parentId));
   if (record.digests.some(({ digest }) => (tables.digests.get(digest) ?? id) !== id)) {
     throw new Error(`A secret of key ${id} belongs to another key.`);
   }
@@ -24,30 +27,4 @@ export function replaceKey(tables: Tables, options: Parameters<Keyring['replace'
   const drafts = draftRecords(tables, now, [{ ...fact, ...factsOf(record), ...actorFacts(by), changed }]);
   putRecord(tables, { before, record, drafts });
   return true;
-}
-
-/** What never changes while a key exists: budgets, descendants and streams rely on it (I7). */
-function checkUnchanged(before: KeyRecord, after: KeyRecord): void {
-  const { id } = before;
-  if (after.parentIds.join() !== before.parentIds.join()) throw new Error(`The ancestors of key ${id} never change.`);
-  if (after.environment !== before.environment) throw new Error(`The environment of key ${id} never changes.`);
-  if (after.kind !== before.kind) throw new Error(`The kind of key ${id} never changes.`);
-  if (rootOf(after) !== rootOf(before)) throw new Error(`The ledger root of key ${id} never changes.`);
-  if (before.revokedAt !== undefined && after.revokedAt !== before.revokedAt) throw new Error(`Key ${id} was revoked, and stays so.`);
-}
-
-/**
- * A later expiry must still be within the parent's. One that stands already may be later, because the parent was shortened since:
- * such a key can still be changed otherwise, and its ancestors end it anyway.
- */
-function checkExpiry(tables: Tables, before: KeyRecord, after: KeyRecord): void {
-  const [parentId] = after.parentIds;
-  const parent = parentId === undefined ? undefined : tables.readKey(parentId);
-  if (parent && endOf(after) > endOf(before) && endOf(after) > endOf(parent)) {
-    throw new Error(`Key ${after.id} must expire no later than its parent.`);
-  }
-}
-
-function endOf({ expiresAt }: KeyRecord): number {
-  return expiresAt ?? Number.POSITIVE_INFINITY;
 }

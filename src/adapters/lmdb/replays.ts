@@ -1,18 +1,17 @@
 import { createHash } from 'node:crypto';
+import { replayMsKept } from '../../domain/reservation.ts';
 import type { Replay, Replays } from '../../ports/replays.ts';
 import type { Attempt } from './attempt.ts';
 import { dueKey } from './reservation.ts';
-import { commit, type Tables } from './tables.ts';
-
-const replayMsKept = 24 * 3_600_000;
+import type { Tables } from './tables.ts';
 
 /** The replays port on LMDB. Ids are kept by their hash, because they may be any text of any length. */
 export function createReplays(tables: Tables): Replays {
   const hashed = (id: string): string => createHash('sha256').update(id).digest('hex');
   return {
-    begin: (request) => commit(tables, () => begin(tables, { ...request, id: hashed(request.id) })),
-    finish: (request) => commit(tables, () => finish(tables, { ...request, id: hashed(request.id) })),
-    forget: (id) => commit(tables, () => forget(tables, hashed(id))),
+    begin: (request) => tables.commit(() => begin(tables, { ...request, id: hashed(request.id) })),
+    finish: (request) => tables.commit(() => finish(tables, { ...request, id: hashed(request.id) })),
+    forget: (id) => tables.commit(() => forget(tables, hashed(id))),
   };
 }
 

@@ -1,20 +1,23 @@
-import { addedTo, type CounterBook } from '../../domain/counters.ts';
-import type { Standing } from '../../domain/limits.ts';
 import { formatMicros } from '../../domain/money.ts';
-import type { Account, SettleRequest } from '../../ports/ledger.ts';
+import type { RecordFacts } from '../../domain/record.ts';
+import { endedMsKept } from '../../domain/reservation.ts';
+import type { SettleRequest } from '../../ports/ledger.ts';
+import type { LedgerTerms } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
+import { type Books, openBooks } from './books.ts';
+import { change, chargeOnExpiry, fittingEnd } from './change.ts';
 import { putEnded, putHold, removeEnded, removeHold } from './holds.ts';
-import { endedMsKept, type Hold, type Taking } from './reservation.ts';
+import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
 /**
  * Ends a reservation, to be run inside one commit: the charge moves from held to spent in the windows of the admit, the
  * rest is released, the outcome is recorded. A second settle does nothing. After the hold was captured, a smaller charge
- * gives the difference back and the outcome says `corrected: true`. Shares of running totals are spent whole, or given back where
- * the call was released.
+ * gives the difference back, a larger one takes what has room, and the outcome says `corrected: true`. Shares of running totals are spent
+ * whole, or given back where the call was released.
  * @throws Error, before any write, where the charge exceeds the hold, a released call is charged, or the reservation was never admitted
  */
-export function settle(tables: Tables, request: SettleRequest): void {
+export function settle(tables: Tables, { thresholds }: Pick<LedgerTerms, 'thresholds'>, request: SettleRequest): void {
   const { reservationId, charge, released = false, now } = request;
   const hold = tables.holds.get(reservationId);
   const ended = hold ? undefined : tables.ended.get(reservationId);
@@ -27,23 +30,29 @@ export function settle(tables: Tables, request: SettleRequest): void {
     throw new Error(`A charge of ${charge} micro-units is not within the hold of ${reservation.price}.`);
   }
   if (released && charge > 0) throw new Error(`Reservation ${reservationId} is released, so it is charged nothing.`);
-  const change = hold ? { spent: charge, held: -hold.price } : { spent: charge - reservation.price, held: 0 };
-  const books = new Map<string, CounterBook>();
-  addToTakings(tables, books, reservation, change);
-  addToTotals(tables, books, reservation, (amount) => ({
-    spent: (released ? 0 : amount) - (hold ? 0 : amount),
-    held: hold ? -amount : 0,
-  }));
-  const account = accountAfter(tables, new Map(), reservation, change);
+  const books = openBooks(tables, thresholds());
+  const { charged, reached } = end(books, { hold: reservation, late: captured !== undefined, charge, released });
   const corrected = captured ? { corrected: true } : {};
-  const drafts = draftRecords(tables, now, [{ ...request.outcome, charged: formatMicros(charge), reservationId, ...corrected }]);
+  const outcome: RecordFacts = { ...request.outcome, charged: formatMicros(charged), reservationId, ...corrected };
+  const drafts = draftRecords(tables, now, [outcome, ...reached]);
   // From here on only writes.
-  for (const [keyId, book] of books) tables.counters.put(keyId, book);
-  if (account) tables.accounts.put(account.id, account);
+  books.write();
   if (hold) removeHold(tables, hold);
   if (ended) removeEnded(tables, reservationId, ended);
   putEnded(tables, reservationId, { state: 'settled', forgetAt: now + endedMsKept });
   writeDrafts(tables, drafts);
+}
+
+function end(
+  books: Books,
+  { hold, late, charge, released }: { hold: Hold; late: boolean; charge: number; released: boolean },
+): { charged: number; reached: RecordFacts[] } {
+  if (!late) {
+    return { charged: charge, reached: change(books, hold, { from: 'held', to: { charge, share: (amount) => (released ? 0 : amount) } }) };
+  }
+  const from = chargeOnExpiry(hold);
+  const to = fittingEnd(books, hold, { charge, released });
+  return { charged: to.charge, reached: change(books, hold, { from, to }) };
 }
 
 /** Moves the hold's end later, to be run inside one commit; false where the reservation has ended. Never earlier. */
@@ -56,46 +65,4 @@ export function renew(tables: Tables, { reservationId, holdUntil }: { reservatio
     putHold(tables, { ...hold, until: holdUntil });
   }
   return true;
-}
-
-/**
- * Adds a change to every counter that the reservation took from, in the windows of its admit. `books` collects them, so that one
- * commit can end many reservations. Windows that were dropped since have nothing to give back to, nor have keys that were deleted.
- */
-export function addToTakings(tables: Tables, books: Map<string, CounterBook>, { takings }: Hold, change: Standing): void {
-  for (const taking of takings) addToTaking(tables, books, taking, change);
-}
-
-/** The same for the reservation's shares of running totals, which are settled by amounts of their own. */
-export function addToTotals(
-  tables: Tables,
-  books: Map<string, CounterBook>,
-  { keyId, totals = [], totalsKeyId = keyId }: Hold,
-  changeOf: (amount: number) => Standing,
-): void {
-  for (const { counter, start, amount } of totals) addToTaking(tables, books, { keyId: totalsKeyId, counter, start }, changeOf(amount));
-}
-
-function addToTaking(tables: Tables, books: Map<string, CounterBook>, { keyId, counter, start }: Taking, change: Standing): void {
-  // A book with something held in it only goes together with its key, and then nobody counts any more.
-  const book = books.get(keyId) ?? tables.counters.get(keyId);
-  if (!book) return;
-  const dropped = change.held === 0 && !book[counter]?.some((window) => window.start === start);
-  if (!dropped) books.set(keyId, addedTo(book, counter, start, change));
-}
-
-/** The paying account after a change, or undefined where none pays. `seen` collects accounts as `books` does counters. */
-export function accountAfter(
-  tables: Tables,
-  seen: Map<string, Account>,
-  { accountId }: Hold,
-  { spent, held }: { spent: number; held: number },
-): Account | undefined {
-  if (accountId === undefined) return undefined;
-  const account = seen.get(accountId) ?? tables.accounts.get(accountId);
-  if (!account) throw new Error(`Account ${accountId} has a hold but is not in the store.`);
-  const after = { ...account, balance: account.balance - spent, held: account.held + held };
-  if (after.held < 0 || after.balance < 0) throw new RangeError(`account ${accountId} would fall below zero`);
-  seen.set(accountId, after);
-  return after;
 }

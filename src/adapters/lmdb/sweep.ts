@@ -1,24 +1,27 @@
-import type { CounterBook } from '../../domain/counters.ts';
-import { formatMicros } from '../../domain/money.ts';
+import { expiredOutcome } from '../../domain/expired-outcome.ts';
 import type { RecordFacts } from '../../domain/record.ts';
-import type { Account } from '../../ports/ledger.ts';
-import { type Drafts, draftRecords, writeDrafts } from './append.ts';
+import { capturedMsKept } from '../../domain/reservation.ts';
+import type { LedgerTerms } from './admit.ts';
+import { draftRecords, writeDrafts } from './append.ts';
+import { openBooks } from './books.ts';
+import { change, chargeOnExpiry } from './change.ts';
 import { putEnded, removeHold } from './holds.ts';
-import { capturedMsKept, type DueKind, dueKey, type Hold } from './reservation.ts';
-import { accountAfter, addToTakings, addToTotals } from './settle.ts';
+import { type DueKind, dueKey, type Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
 /** Entries one commit deals with: longer commits would keep calls waiting for the write lock. */
 export const sweepBatchMax = 200;
 
+type Terms = Pick<LedgerTerms, 'thresholds'> & { readonly now: number };
+
 /**
  * One batch of what is due at `now`, to be run inside one commit: captures expired holds, forgets ended reservations, one-time ids and replays.
  * Answers how many holds it captured and whether more is due.
  */
-export function sweepDue(tables: Tables, now: number): { captured: number; more: boolean } {
-  const due = [...tables.due.getKeys({ end: [now + 1], limit: sweepBatchMax })];
+export function sweepDue(tables: Tables, terms: Terms): { captured: number; more: boolean } {
+  const due = [...tables.due.getKeys({ end: [terms.now + 1], limit: sweepBatchMax })];
   const of = (wanted: DueKind): string[] => due.filter(([, kind]) => kind === wanted).map(([, , id]) => id);
-  const capture = prepareCapture(tables, of('hold'), now);
+  const capture = prepareCapture(tables, of('hold'), terms);
   for (const [at, kind, id] of due) if (kind !== 'hold') tables.due.remove(dueKey(at, kind, id));
   for (const id of of('ended')) tables.ended.remove(id);
   for (const id of of('once')) tables.once.remove(id);
@@ -28,8 +31,8 @@ export function sweepDue(tables: Tables, now: number): { captured: number; more:
 }
 
 /** Captures the holds named that are still there, to be run inside one commit. */
-export function captureHolds(tables: Tables, ids: readonly string[], now: number): number {
-  const capture = prepareCapture(tables, ids, now);
+export function captureHolds(tables: Tables, ids: readonly string[], terms: Terms): number {
+  const capture = prepareCapture(tables, ids, terms);
   capture.write();
   return capture.count;
 }
@@ -42,60 +45,30 @@ export function orphanedHolds(tables: Tables, orphaned: (owner: string) => boole
 }
 
 /** Computes all that a capture changes; `write` then cannot fail half-way. */
-function prepareCapture(tables: Tables, ids: readonly string[], now: number): { count: number; write: () => void } {
+function prepareCapture(tables: Tables, ids: readonly string[], { thresholds, now }: Terms): { count: number; write: () => void } {
   const holds = ids.map((id) => tables.holds.get(id)).filter((hold) => hold !== undefined);
-  const books = new Map<string, CounterBook>();
-  const accounts = new Map<string, Account>();
-  for (const hold of holds) {
-    const change = { spent: hold.price, held: -hold.price };
-    addToTakings(tables, books, hold, change);
-    addToTotals(tables, books, hold, (amount) => ({ spent: amount, held: -amount }));
-    accountAfter(tables, accounts, hold, change);
-  }
-  const drafts: Drafts | undefined =
-    holds.length === 0
-      ? undefined
-      : draftRecords(
-          tables,
-          now,
-          holds.map((hold) => outcomeOf(tables, hold)),
-        );
+  if (holds.length === 0) return { count: 0, write: () => undefined };
+  const books = openBooks(tables, thresholds());
+  const facts = holds.flatMap((hold) => {
+    const to = chargeOnExpiry(hold);
+    const reached = change(books, hold, { from: 'held', to });
+    return [outcomeOf(tables, hold, to.charge), ...reached];
+  });
+  const drafts = draftRecords(tables, now, facts);
   const write = (): void => {
-    for (const [keyId, book] of books) tables.counters.put(keyId, book);
-    for (const account of accounts.values()) tables.accounts.put(account.id, account);
+    books.write();
     for (const hold of holds) {
       removeHold(tables, hold);
       putEnded(tables, hold.id, { state: 'captured', hold, forgetAt: now + capturedMsKept });
     }
-    if (drafts) writeDrafts(tables, drafts);
+    writeDrafts(tables, drafts);
   };
   return { count: holds.length, write };
 }
 
 /** The outcome of a hold that expired: who and what from its intent, where that is still in the journal. */
-function outcomeOf(tables: Tables, hold: Hold): RecordFacts {
-  const text = tables.journal.get(hold.intentSeq);
+function outcomeOf(tables: Tables, { id, keyId, intentAt }: Hold, charged: number): RecordFacts {
+  const text = tables.journal.get(intentAt);
   const intent = text === undefined ? {} : (JSON.parse(text) as Record<string, unknown>);
-  const facts = Object.fromEntries(Object.entries(intent).filter(([name]) => repeatedFacts.has(name)));
-  const charged = hold.price > 0 ? { charged: formatMicros(hold.price) } : {};
-  return { ...facts, kind: 'call.outcome', keyId: hold.keyId, reservationId: hold.id, status: 'hold-expired', ...charged };
+  return expiredOutcome({ intent, keyId, reservationId: id, charged });
 }
-
-const repeatedFacts: ReadonlySet<string> = new Set([
-  'requestId',
-  'parentIds',
-  'org',
-  'agent',
-  'bot',
-  'account',
-  'environment',
-  'onBehalfOf',
-  'address',
-  'upstream',
-  'method',
-  'tool',
-  'resource',
-  'prompt',
-  'rule',
-  'ruleRevision',
-]);

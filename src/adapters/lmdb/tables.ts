@@ -1,100 +1,76 @@
-import { join } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
 import type { CounterBook } from '../../domain/counters.ts';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { Checkpoint } from '../../domain/record.ts';
+import type { KnownTotal } from '../../domain/totals.ts';
 import type { Factor } from '../../ports/factors.ts';
 import type { Account } from '../../ports/ledger.ts';
 import type { Attempt } from './attempt.ts';
-import { createReadKey, type ReadKey } from './key-records.ts';
 import type { DueKind, Ended, Hold } from './reservation.ts';
-import type { KnownTotals } from './totals.ts';
 
-/** Every named database of the one environment. They share transactions. */
+/** Which entries of a table, in order of their keys. Bounds are keys or the first members of keys; `end` is not included. */
+export interface Range {
+  readonly start?: Bound;
+  readonly end?: Bound;
+  readonly exclusiveStart?: boolean;
+  readonly limit?: number;
+}
+
+type Bound = string | number | (string | number)[];
+
+/** One ordered map of the store. LMDB's databases have this shape. Writes are made inside a commit only. */
+export interface Table<V, K> {
+  get(key: K): V | undefined;
+  doesExist(key: K): boolean;
+  put(key: K, value: V): unknown;
+  remove(key: K): unknown;
+  getRange(range: Range): Iterable<{ key: K; value: V }>;
+  getKeys(range: Range): Iterable<K>;
+}
+
+/** A credit or a correction of a balance. */
+export interface Payment {
+  /** Micro-units; what was taken away is negative. */
+  readonly amount: number;
+  /** Its account, or the partition that has the account, as a shared store told where the payment was made in one. */
+  readonly of: { readonly account: string } | { readonly partition: string };
+}
+
+export type CheckpointKey = [partition: string, seq: number, signature: string];
+
+/** Every table of the one environment. They share commits. */
 export interface Tables {
-  readonly root: RootDatabase;
-  /** Schema version, epoch, journal head, gateway lock, fingerprints. */
-  readonly meta: Database<unknown, string>;
-  readonly keys: Database<KeyRecord, string>;
-  readonly readKey: ReadKey;
+  /** Schema version, epoch, journal head, ends of imported partitions, gateway claim, fingerprints, progress of duties, import under way. */
+  readonly meta: Table<unknown, string>;
+  readonly keys: Table<KeyRecord, string>;
+  /** Reads a key record, parsed once for as long as it stays the same. */
+  readonly readKey: (id: string) => KeyRecord | undefined;
   /** Digest to key id. */
-  readonly digests: Database<string, string>;
-  /** Key id to its counters. */
-  readonly counters: Database<CounterBook, string>;
-  /** Key id to what is known of its running totals, beside their counters. */
-  readonly totals: Database<KnownTotals, string>;
+  readonly digests: Table<string, string>;
+  /** Holder (a key's id, or `account:<id>`) to its counters. */
+  readonly counters: Table<CounterBook, string>;
+  /** Key id to what is known of its running totals, by the name of their counter. */
+  readonly totals: Table<Readonly<Record<string, KnownTotal>>, string>;
   /** Key id to its second factor. */
-  readonly factors: Database<Factor, string>;
+  readonly factors: Table<Factor, string>;
   /** SHA-256 of an idempotency id to the attempt under it. */
-  readonly replays: Database<Attempt, string>;
-  readonly holds: Database<Hold, string>;
-  readonly ended: Database<Ended, string>;
-  readonly due: Database<true, [at: number, kind: DueKind, id: string]>;
-  readonly accounts: Database<Account, string>;
-  /** SHA-256 of account and reference to the amount credited. */
-  readonly references: Database<number, string>;
+  readonly replays: Table<Attempt, string>;
+  readonly holds: Table<Hold, string>;
+  readonly ended: Table<Ended, string>;
+  readonly due: Table<true, [at: number, kind: DueKind, id: string]>;
+  readonly accounts: Table<Account, string>;
+  /** SHA-256 of account and reference to what was paid under it. */
+  readonly references: Table<Payment, string>;
   /** SHA-256 of a one-time id to when it may be forgotten. */
-  readonly once: Database<number, string>;
-  /** Sequence number to the record's exact text. */
-  readonly journal: Database<string, number>;
-  readonly checkpoints: Database<Checkpoint, number>;
-}
-
-/** Opens the environment in `folder` (created with mode 0600 files; the folder must exist). */
-export function openTables(folder: string): Tables {
-  const options = {
-    path: folder,
-    noSubdir: false,
-    maxDbs: 24,
-    permissionsMode: 0o600,
-    // A commit is on the disk before its promise resolves (I1). Commits of many callers share one fdatasync.
-    overlappingSync: false,
-    // With batching by event turn, lmdb-js leaves a rejected promise of its own unhandled when a commit fails
-    // (disk full), which would end the process; without it only the callers are told.
-    eventTurnBatching: false,
-  };
-  const root = open(options);
-  const json = <V, K extends string | number | [number, DueKind, string]>(name: string): Database<V, K> =>
-    root.openDB<V, K>({ name, encoding: 'json' });
-  const keys = json<KeyRecord, string>('keys');
-  return {
-    root,
-    meta: json('meta'),
-    keys,
-    readKey: createReadKey(keys),
-    digests: json('digests'),
-    counters: json('counters'),
-    totals: json('totals'),
-    factors: json('factors'),
-    replays: json('replays'),
-    holds: json('holds'),
-    ended: json('ended'),
-    due: json('due'),
-    accounts: json('accounts'),
-    references: json('references'),
-    once: json('once'),
-    journal: root.openDB<string, number>({ name: 'journal', encoding: 'string' }),
-    checkpoints: json('checkpoints'),
-  };
-}
-
-/**
- * Runs `body` inside the write lock on the newest state and resolves once the commit is durable. Many callers share one
- * commit, so an exception does NOT undo what `body` wrote: it must check and compute everything before its first write.
- * @throws what `body` threw before its first write, or Error where the commit failed (nothing of it is kept)
- */
-export async function commit<T>(tables: Tables, body: () => T): Promise<T> {
-  try {
-    return await tables.root.transaction(body);
-  } catch (error) {
-    const reason = error instanceof Error && 'commitError' in error ? error.commitError : undefined;
-    if (!(reason instanceof Promise)) throw error;
-    const cause: unknown = await reason.catch((failure: unknown) => failure);
-    throw new Error('The store could not commit: is the disk full or failing?', { cause });
-  }
-}
-
-/** LMDB's own name for the file in an environment's folder. */
-export function dataFile(folder: string): string {
-  return join(folder, 'data.mdb');
+  readonly once: Table<number, string>;
+  /** Position to the record's exact text. */
+  readonly journal: Table<string, number>;
+  readonly checkpoints: Table<Checkpoint, CheckpointKey>;
+  /**
+   * Runs `body` inside the write lock on the newest state and resolves once the commit is durable. Many callers share one
+   * commit, so an exception does NOT undo what `body` wrote: it must check and compute everything before its first write.
+   * @throws what `body` threw before its first write, or Error where the commit failed (nothing of it is kept)
+   */
+  commit<T>(body: () => T): Promise<T>;
+  /** Reads from now on see everything that any process committed before. */
+  refresh(): void;
 }

@@ -1,96 +1,57 @@
 import type { Calendar } from '../../domain/calendar.ts';
-import { addedTo, type CounterBook, standingAt } from '../../domain/counters.ts';
 import type { KeyRecord } from '../../domain/key.ts';
-import { countsAgainst, hasRoom, type Limit, limitsOf, type Standing } from '../../domain/limits.ts';
+import { hasRoom, payingAccount, planTakings, type Taking, type TakingLimit } from '../../domain/taking.ts';
 import type { Account, AdmitRequest, LimitBreach } from '../../ports/ledger.ts';
-import type { Taking } from './reservation.ts';
-import type { Tables } from './tables.ts';
-import { type KnownTotals, type TotalTaking, takeTotals } from './totals.ts';
+import type { Books } from './books.ts';
 
 /** What a call asks of limits. */
 export type Call = Pick<AdmitRequest, 'counts' | 'tool' | 'price' | 'totals' | 'now'>;
 
-/** All that a call takes, computed and not written yet. */
-export interface Taken {
-  readonly books: ReadonlyMap<string, CounterBook>;
-  readonly takings: readonly Taking[];
-  readonly totals: readonly TotalTaking[];
-  /** What is known of the totals, where that changed. */
-  readonly known: KnownTotals | undefined;
-  /** The paying account with the price held, where one pays. */
-  readonly holding: Account | undefined;
-}
+/** What a call would take, or the first limit without room. */
+export type Judged =
+  | { readonly breach: LimitBreach; readonly by?: { readonly taking: Taking; readonly limit: TakingLimit } }
+  | {
+      readonly takings: readonly Taking[];
+      /** Soft limits that the call goes beyond. */
+      readonly over: readonly string[];
+      /** The account that holds the price, where one pays. */
+      readonly paying: Account | undefined;
+    };
 
 /**
- * Every limit of a call: the counters of the key and its ancestors, their running totals, the account's balance. Answers what the
- * call would take, or the first limit without room. Reads only.
- * @param options.keys  the key, then its ancestors
+ * Every limit of a call: the counters of the key, its ancestors and its account, their running totals, the balance. Reads only.
+ * @param options.keys  the stored records of the key, then of its ancestors
+ * @throws Error for totals that contradict themselves
  */
-export function take(
-  tables: Tables,
+export function judgeLimits(
+  books: Books,
   { calendar, call, keys }: { calendar: Calendar; call: Call; keys: readonly [KeyRecord, ...KeyRecord[]] },
-): { readonly breach: LimitBreach } | { readonly taken: Taken } {
+): Judged {
   const [key] = keys;
-  const { id } = totalsKey(keys);
-  const counted = takeCounts(tables, { calendar, call, keys });
-  if ('breach' in counted) return counted;
-  const { books, takings } = counted;
-  const before = { book: books.get(id) ?? tables.counters.get(id) ?? {}, known: tables.totals.get(id) ?? {} };
-  const totalled = takeTotals(before, { calendar, keyId: id, totals: call.totals ?? [], now: call.now });
-  if ('breach' in totalled) return totalled;
-  if (totalled.takings.length > 0) books.set(id, totalled.book);
-  const account = payingAccount(tables, call, key);
-  if ('breach' in account) return account;
-  return { taken: { books, takings, totals: totalled.takings, known: totalled.known, holding: account.holding } };
-}
-
-/**
- * Whose running totals a call counts in. A rule states one limit for every key, so whatever has room at the topmost has room at each below it;
- * counted for each key alone, a key would have the limit anew for every child that it mints (I7).
- */
-export function totalsKey(keys: readonly [KeyRecord, ...KeyRecord[]]): KeyRecord {
-  return keys.at(-1) ?? keys[0];
-}
-
-/** The counters of the key and of every ancestor as they would be, or the first limit without room. */
-function takeCounts(
-  tables: Tables,
-  { calendar, call, keys }: { calendar: Calendar; call: Call; keys: readonly KeyRecord[] },
-): { breach: LimitBreach } | { books: Map<string, CounterBook>; takings: Taking[] } {
-  const books = new Map<string, CounterBook>();
-  const takings: Taking[] = [];
-  if (!call.counts) return { books, takings };
-  const { tool, price, now } = call;
-  for (const key of keys) {
-    const limits = limitsOf(key, calendar, now).filter((limit) => countsAgainst(limit, { tool, price }));
-    if (limits.length === 0) continue;
-    const before = tables.counters.get(key.id) ?? {};
-    let book = before;
-    const taken = new Set<string>();
-    for (const limit of limits) {
-      const standing = standingAt(before, limit.counter, limit.start);
-      if (!hasRoom(limit, standing, price)) return { breach: breachOf(limit, standing) };
-      if (taken.has(limit.counter)) continue;
-      taken.add(limit.counter);
-      const inMoney = limit.unit === 'micros';
-      book = addedTo(book, limit.counter, limit.start, inMoney ? { spent: 0, held: price } : { spent: 1, held: 0 });
-      if (inMoney) takings.push({ keyId: key.id, counter: limit.counter, start: limit.start });
+  const accountId = payingAccount(key);
+  const account = accountId === undefined ? undefined : books.account(accountId);
+  const takings = planTakings({ keys, account, call, calendar });
+  const over = new Set<string>();
+  for (const taking of takings) {
+    const standing = books.standing(taking);
+    for (const limit of taking.limits) {
+      if (hasRoom(limit, standing, taking.amount)) continue;
+      if (!limit.soft) return { breach: breachOf(taking, limit, standing), by: { taking, limit } };
+      over.add(limit.limitName);
     }
-    books.set(key.id, book);
   }
-  return { books, takings };
-}
-
-function breachOf({ reason, limitName, unit, limit, end }: Limit, { spent, held }: Standing): LimitBreach {
-  return { reason, limitName, unit, limit, spent, held, ...(end !== undefined && { resetAt: end }) };
-}
-
-/** The account with the price held, where one pays. Test keys spend test money: no balance is touched. */
-function payingAccount(tables: Tables, { price }: Call, key: KeyRecord): { breach: LimitBreach } | { holding: Account | undefined } {
-  if (price === 0 || key.accountId === undefined || key.environment !== 'live') return { holding: undefined };
-  const account = tables.accounts.get(key.accountId);
+  const { price } = call;
+  if (price === 0 || accountId === undefined) return { takings, over: [...over], paying: undefined };
   const { balance, held } = account ?? { balance: 0, held: 0 };
-  if (account && balance - held >= price) return { holding: { ...account, held: held + price } };
-  const limitName = `account:${key.accountId} balance`;
+  if (account && price <= balance - held) return { takings, over: [...over], paying: account };
+  const limitName = `account:${accountId} balance`;
   return { breach: { reason: 'BALANCE_EXHAUSTED', limitName, unit: 'micros', limit: balance, spent: 0, held } };
+}
+
+function breachOf(
+  { unit, end }: Taking,
+  { reason, limitName, limit }: TakingLimit,
+  { spent, held }: { spent: number; held: number },
+): LimitBreach {
+  return { reason, limitName, unit, limit, spent, held, ...(end !== undefined && { resetAt: end }) };
 }

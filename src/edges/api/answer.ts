@@ -4,7 +4,8 @@ import { type RequestProblem, RequestProblems } from '../../authority/problems.t
 import { Denial } from '../../domain/denial.ts';
 import type { Caller } from '../../ports/callers.ts';
 import type { Reply } from '../../ports/reply.ts';
-import { authenticate } from '../../stages/authenticate.ts';
+import { authenticate, refuseDead } from '../../stages/authenticate.ts';
+import { failClosed } from '../../stages/fail-closed.ts';
 import { takeRates } from '../../stages/take-rates.ts';
 import { replyOn } from '../outgoing-reply.ts';
 import { readBody } from '../read-body.ts';
@@ -47,12 +48,12 @@ export async function answerRequest(deps: ApiDeps, exchange: Exchange, { incomin
   try {
     if (deps.draining()) throw new Denial('DRAINING');
     refuseBadForm(incoming, { policy, adminHost: exchange.listener === 'admin' ? deps.adminHost : undefined });
-    ({ caller } = await authenticate(deps, arrived));
+    caller = await asStored(deps, await authenticate(deps, arrived));
     if (!caller.admitsAddress(address)) throw new Denial('ADDRESS_NOT_ALLOWED');
     await takeRates(deps, { caller, reply });
     await refuseFlood(deps, caller);
     const operation = operationOf(exchange);
-    permitOperation(deps, operation, { caller, listener: exchange.listener, id: exchange.id, at: arrived.at });
+    await permitOperation(deps, operation, { caller, listener: exchange.listener, id: exchange.id, at: arrived.at });
     const body = await bodyOf(operation, { headers, readBody: (bytesMax) => readBody(incoming, bytesMax) }, policy.limits);
     const asked = {
       ...arrived,
@@ -79,8 +80,16 @@ export async function answerRequest(deps: ApiDeps, exchange: Exchange, { incomin
   }
 }
 
+/** The caller from the newest records, whatever this process has heard of them: unlike a call, an act of the API meets no commit that checks its key (I3). */
+async function asStored({ callers }: Pick<ApiDeps, 'callers'>, { caller, at }: { caller: Caller; at: number }): Promise<Caller> {
+  const stored = await failClosed(callers.again(caller));
+  if (!stored) throw new Denial('TOKEN_INVALID');
+  refuseDead(stored, at);
+  return stored;
+}
+
 async function refuseFlood(deps: Pick<ApiDeps, 'throttle'>, { key }: Caller): Promise<void> {
-  const { allowed, retryAfterMs } = await deps.throttle.take({ key: `api:${key.id}`, ...burst });
+  const { allowed, retryAfterMs } = await failClosed(deps.throttle.take({ key: `api:${key.id}`, ...burst }));
   if (!allowed) throw new Denial('RATE_LIMITED', { facts: { limit: `${burst.calls}/${burst.perSeconds}s`, retryAfterMs } });
 }
 

@@ -32,7 +32,7 @@ export const explainOperation: Operation = operation({
   async act({ authority, callers, dryRuns }, { body, by }) {
     const { keyId, key, upstream, tool } = body;
     if ((keyId === undefined) === (key === undefined)) throw new RequestProblems([{ path: 'keyId', message: 'give either keyId or key' }]);
-    if (keyId !== undefined) findKey(authority, keyId, by);
+    if (keyId !== undefined) await findKey(authority, keyId, by);
     const owner = key === undefined ? undefined : await callerOf(callers, key);
     const isForeign = by.orgId !== undefined && owner !== undefined && owner.key.orgId !== by.orgId;
     // A key of another organisation is told apart from none by nothing.

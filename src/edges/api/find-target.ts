@@ -6,12 +6,12 @@ import type { Asked } from './operation.ts';
 import { permitTarget } from './permit.ts';
 
 /** The key that the path names, where the caller may do this to it. @throws NotFound, Denial */
-export function findTarget(
+export async function findTarget(
   { authority }: Pick<ApiDeps, 'authority'>,
   asked: Pick<Asked<unknown, unknown>, 'id' | 'by' | 'caller'>,
   act: Act,
-): KeyRecord {
-  const target = findKey(authority, asked.id, asked.by);
+): Promise<KeyRecord> {
+  const target = await findKey(authority, asked.id, asked.by);
   permitTarget(asked.caller, act, target);
   return target;
 }

@@ -1,6 +1,6 @@
-import { type JournalLine, readLines } from '../../authority/export-journal.ts';
+import { readLines } from '../../authority/export-journal.ts';
 import type { Confined } from '../../authority/list.ts';
-import type { Journal } from '../../ports/journal.ts';
+import type { Journal, JournalLine } from '../../ports/journal.ts';
 
 /** What records are asked for by. Every member narrows. */
 export interface JournalFilter {
@@ -51,18 +51,26 @@ export interface JournalPage {
   readonly next: number | undefined;
 }
 
-/** Matching records after one sequence number, oldest first. A page may be short, or empty, and still have a next one. */
-export function readPage(
-  journal: Pick<Journal, 'read'>,
+/** Matching records after one position, oldest first. A page may be short, or empty, and still have a next one. */
+export async function readPage(
+  journal: Pick<Journal, 'read' | 'head'>,
   options: { after: number; limit: number; matches: (text: string) => boolean },
-): JournalPage {
-  const { after, limit, matches } = options;
+): Promise<JournalPage> {
+  const { limit, matches } = options;
   const lines: JournalLine[] = [];
+  let { after } = options;
   let scanned = 0;
-  for (const line of readLines(journal, { after })) {
-    scanned += 1;
-    if (matches(line.text)) lines.push(line);
-    if (lines.length === limit || scanned === scannedMax) return { lines, next: line.seq };
-  }
-  return { lines, next: undefined };
+  const readOn = async (): Promise<number | undefined> => {
+    for await (const line of readLines(journal, { after })) {
+      after = line.position;
+      scanned += 1;
+      if (matches(line.text)) lines.push(line);
+      if (lines.length === limit || scanned === scannedMax) return after;
+    }
+    return undefined;
+  };
+  const next = await readOn();
+  if (next !== undefined) return { lines, next };
+  // Whoever has read all there was is to get the newest records too, which the store may have to make readable first.
+  return { lines, next: (await journal.head()) > after ? await readOn() : undefined };
 }

@@ -1,13 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { permits } from '../../authority/confine.ts';
-import { type JournalLine, readLines } from '../../authority/export-journal.ts';
+import { readLines } from '../../authority/export-journal.ts';
 import type { Caller } from '../../ports/callers.ts';
+import type { JournalLine } from '../../ports/journal.ts';
 import type { Reply } from '../../ports/reply.ts';
 import { refuseDead } from '../../stages/authenticate.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** How often a followed journal is read again. The store tells of commits of other processes only when asked. */
 const followMs = 200;
+/** How often the store is asked to make what was committed readable, which may cost it a write. */
+const freshMs = 1_000;
 /** Time between two comments in a quiet event stream, so that proxies and clients know that it lives. */
 const heartbeatMs = 15_000;
 /** Records looked through before other requests get a turn. */
@@ -19,10 +22,22 @@ export interface Follow {
   readonly matches: (text: string) => boolean;
   /** Server-sent events where the client asked for them, else one record a line. */
   readonly events: boolean;
+  /** Makes what was committed readable; one for all that follow here. */
+  readonly refresh: () => Promise<void>;
+}
+
+/** At most once a second, however many follow. */
+export function createRefresh({ journal, clock }: Pick<ApiDeps['authority'], 'journal' | 'clock'>): () => Promise<void> {
+  let askedAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (clock.monotonic() - askedAt < freshMs) return;
+    askedAt = clock.monotonic();
+    await journal.head();
+  };
 }
 
 /**
- * Writes records as they are committed, until the client goes, the key dies (I3) or this process drains. Ids of events are sequence numbers,
+ * Writes records as they are committed, until the client goes, the key dies (I3) or this process drains. Ids of events are positions,
  * so a client that comes back with `Last-Event-ID` misses nothing.
  */
 export async function followJournal(
@@ -42,11 +57,12 @@ export async function followJournal(
   reply.onDrain(() => {
     free = true;
   });
-  while (!signal.aborted && !reply.closed && !deps.draining() && isAlive(deps, follow.caller)) {
+  while (!signal.aborted && !reply.closed && !deps.draining() && (await isAlive(deps, follow.caller))) {
     let read = 0;
     if (free) {
-      for (const line of readLines(journal, { after })) {
-        after = line.seq;
+      await follow.refresh();
+      for await (const line of readLines(journal, { after })) {
+        after = line.position;
         read += 1;
         if (matches(line.text)) {
           free = reply.write(lineText(line, events));
@@ -64,13 +80,13 @@ export async function followJournal(
   if (!reply.closed) reply.end();
 }
 
-function lineText({ seq, text }: JournalLine, events: boolean): string {
-  return events ? `id: ${seq}\ndata: ${text}\n\n` : `${text}\n`;
+function lineText({ position, text }: JournalLine, events: boolean): string {
+  return events ? `id: ${position}\ndata: ${text}\n\n` : `${text}\n`;
 }
 
 /** The caller from the newest records; a revoked, expired, rotated or deleted one reads no further, nor one that lost the right to. */
-function isAlive({ callers, authority }: Pick<ApiDeps, 'callers' | 'authority'>, caller: Caller): boolean {
-  const now = callers.again(caller);
+async function isAlive({ callers, authority }: Pick<ApiDeps, 'callers' | 'authority'>, caller: Caller): Promise<boolean> {
+  const now = await callers.again(caller);
   if (now === undefined || permits(now, 'journal.read') !== undefined) return false;
   try {
     refuseDead(now, authority.clock.now());

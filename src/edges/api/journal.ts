@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { verifyJournal } from '../../authority/verify-journal.ts';
 import { Denial } from '../../domain/denial.ts';
 import { compileFilter, confinedJournalFilter, readPage } from './journal-filter.ts';
-import { followJournal } from './journal-follow.ts';
+import { createRefresh, followJournal } from './journal-follow.ts';
 import { type Answer, type Operation, operation } from './operation.ts';
 import { pageOf, pageQuery } from './schemas.ts';
 
@@ -53,7 +53,7 @@ const journalQuery = z.strictObject({
     .string()
     .regex(/^[0-9]{1,15}$/, 'is not one that a list has given')
     .optional()
-    .openapi({ description: 'A sequence number: records after it.' }),
+    .openapi({ description: 'A position in the order of the journal: records after it.' }),
 });
 
 /** Followers of one process: each reads the journal five times a second. */
@@ -62,6 +62,7 @@ const followersMax = 100;
 /** @returns the operations of one application, which counts its own followers */
 export function journalOperations(): readonly Operation[] {
   let followers = 0;
+  let refresh: (() => Promise<void>) | undefined;
   return [
     operation({
       ...{
@@ -79,7 +80,7 @@ export function journalOperations(): readonly Operation[] {
         const filter = confinedJournalFilter(wanted, by);
         const matches = filter === undefined ? () => false : compileFilter(filter);
         if (follow !== 'true') {
-          const { lines, next } = readPage(deps.authority.journal, { after: Number(cursor ?? 0), limit, matches });
+          const { lines, next } = await readPage(deps.authority.journal, { after: Number(cursor ?? 0), limit, matches });
           // The text is what hashes are over: it is passed on as it is.
           return {
             status: 200,
@@ -89,12 +90,13 @@ export function journalOperations(): readonly Operation[] {
         if (followers >= followersMax) throw new Denial('OVERLOADED', { detail: `${followersMax} clients follow the journal already.` });
         const last = headers['last-event-id'];
         const from = typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? last : cursor;
-        const after = from === undefined ? deps.authority.journal.head().seq : Number(from);
+        const after = from === undefined ? await deps.authority.journal.head() : Number(from);
         const events = String(headers.accept ?? '').includes('text/event-stream');
         return {
           async stream(reply) {
             followers += 1;
-            await followJournal(deps, { caller, after, matches, events }, reply).finally(() => {
+            refresh ??= createRefresh(deps.authority);
+            await followJournal(deps, { caller, after, matches, events, refresh }, reply).finally(() => {
               followers -= 1;
             });
           },
@@ -107,7 +109,7 @@ export function journalOperations(): readonly Operation[] {
       ...{ permission: 'gateway.read', refusals: [] },
       success: { status: 200, schema: reportSchema, description: 'What was found; ok is false where anything is wrong.' },
       async act({ authority, checkpointKeys }) {
-        return { status: 200, body: verifyJournal(authority, { publicKeys: checkpointKeys() }) };
+        return { status: 200, body: await verifyJournal(authority, { publicKeys: checkpointKeys() }) };
       },
     }),
   ];

@@ -20,7 +20,7 @@ export const keyActOperations: readonly Operation[] = [
     }),
     success: { status: 200, schema: rotatedSchema, description: 'The new secret.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.rotate');
+      await findTarget(deps, asked, 'keys.rotate');
       const { key } = asked.caller;
       const options = { ...asked.body, ...(key.kind === 'operator' ? {} : { holder: key }) };
       return { status: 200, body: rotateAnswer(await rotate(deps.authority, asked.id, options, asked.by)) };
@@ -33,7 +33,7 @@ export const keyActOperations: readonly Operation[] = [
     body: z.strictObject({ reason }),
     success: { status: 200, schema: revokedSchema, description: 'Every replica refuses the key, or the bound has passed.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.revoke');
+      await findTarget(deps, asked, 'keys.revoke');
       const { record, ...rest } = await revoke(deps.authority, asked.id, { reason: asked.body.reason, by: asked.by });
       return { status: 200, body: { ...record, ...rest } };
     },
@@ -60,7 +60,7 @@ export const keyActOperations: readonly Operation[] = [
     }),
     success: { status: 201, schema: reissuedSchema, description: 'The key that takes its place.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.reissue');
+      await findTarget(deps, asked, 'keys.reissue');
       return { status: 201, body: reissueAnswer(await reissue(deps.authority, asked.id, asked.body, asked.by)) };
     },
   }),

@@ -43,7 +43,7 @@ export const keyOperations: readonly Operation[] = [
     ...{ body: mintRequestSchema, bodyAsWritten: true, refusals: [404] },
     success: { status: 201, schema: mintedSchema, description: 'The child was made.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.child');
+      await findTarget(deps, asked, 'keys.child');
       return { status: 201, body: mintAnswer(await mintChild(deps.authority, asked.id, asked.body, asked.by)) };
     },
   }),
@@ -53,7 +53,7 @@ export const keyOperations: readonly Operation[] = [
     success: { status: 200, schema: pageOf(keySchema), description: 'One page of keys.' },
     async act({ authority }, { query, by }) {
       const { limit, cursor } = query;
-      return { status: 200, body: listKeys(authority, { filter: filterOf(query), limit, cursor }, by) };
+      return { status: 200, body: await listKeys(authority, { filter: filterOf(query), limit, cursor }, by) };
     },
   }),
   operation({
@@ -61,8 +61,8 @@ export const keyOperations: readonly Operation[] = [
     ...{ permission: 'keys.read', refusals: [404] },
     success: { status: 200, schema: shownKeySchema, description: 'The key.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.read');
-      return { status: 200, body: showKey(deps.authority, asked.id, asked.by) };
+      await findTarget(deps, asked, 'keys.read');
+      return { status: 200, body: await showKey(deps.authority, asked.id, asked.by) };
     },
   }),
   operation({
@@ -71,7 +71,7 @@ export const keyOperations: readonly Operation[] = [
     ...{ permission: 'keys.patch', changes: true, body: patchRequestSchema, bodyAsWritten: true, refusals: [404, 409] },
     success: { status: 200, schema: changedKeySchema, description: 'The key as it is now.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.patch');
+      await findTarget(deps, asked, 'keys.patch');
       return { status: 200, body: patchAnswer(await patch(deps.authority, asked.id, asked.body, asked.by)) };
     },
   }),
@@ -81,7 +81,7 @@ export const keyOperations: readonly Operation[] = [
     ...{ permission: 'keys.delete', changes: true, refusals: [404] },
     success: { status: 200, schema: deletedSchema, description: 'The key is gone.' },
     async act(deps, asked) {
-      findTarget(deps, asked, 'keys.delete');
+      await findTarget(deps, asked, 'keys.delete');
       return { status: 200, body: await remove(deps.authority, asked.id, { by: asked.by }) };
     },
   }),

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { reportLeak } from '../../authority/leak.ts';
 import { Denial } from '../../domain/denial.ts';
+import { failClosed } from '../../stages/fail-closed.ts';
 import { findTarget } from './find-target.ts';
 import { type Operation, operation } from './operation.ts';
 import { requireFresh } from './permit.ts';
@@ -18,13 +19,13 @@ export const leakOperation: Operation = operation({
   }),
   success: { status: 200, schema: z.object({ received: z.literal(true) }).openapi('LeakReported'), description: 'The report was taken.' },
   async act(deps, asked) {
-    const { allowed, retryAfterMs } = await deps.throttle.take({ key: `leaks:${asked.address}`, ...reports });
+    const { allowed, retryAfterMs } = await failClosed(deps.throttle.take({ key: `leaks:${asked.address}`, ...reports }));
     if (!allowed) throw new Denial('RATE_LIMITED', { facts: { limit: `${reports.calls}/${reports.perSeconds}s`, retryAfterMs } });
     const { key, id } = asked.body;
     // Ids are no secrets, so whoever could not revoke the key may not have it revoked by naming it.
     if (key === undefined && id !== undefined) {
-      if (deps.stepUpForOperators) requireFresh(deps, asked.caller, asked.at);
-      findTarget(deps, { ...asked, id }, 'keys.patch');
+      if (deps.stepUpForOperators) await requireFresh(deps, asked.caller, asked.at);
+      await findTarget(deps, { ...asked, id }, 'keys.patch');
     }
     return { status: 200, body: await reportLeak(deps.authority, asked.body, asked.by) };
   },

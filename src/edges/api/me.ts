@@ -10,12 +10,13 @@ export const meOperation: Operation = operation({
   success: { status: 200, schema: meSchema, description: 'The key that asks.' },
   async act({ authority, stepUp }, { caller, at }) {
     const { key, accessToken } = caller;
-    const freshUntil = stepUp.freshUntil(key.id, at);
+    const { limits } = await keyUsage(authority, key.id);
+    const freshUntil = await stepUp.freshUntil(key.id, at);
     return {
       status: 200,
       body: {
         ...viewKey(key, at),
-        limits: keyUsage(authority, key.id).limits,
+        limits,
         accessToken: accessToken === undefined ? null : { id: accessToken.id, expiresAt: timeText(accessToken.expiresAt) },
         stepUpUntil: freshUntil > at ? timeText(freshUntil) : null,
       },

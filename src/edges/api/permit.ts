@@ -12,11 +12,11 @@ const how = 'POST /api/v1/step-up {"code": "<six digits>"} with the same key, th
  * Whether this key may ask for this operation at all, before anything about the request is read.
  * @throws Denial WRONG_KEY_KIND, INSUFFICIENT_SCOPE, STEP_UP_REQUIRED
  */
-export function permitOperation(
+export async function permitOperation(
   deps: Pick<ApiDeps, 'stepUp' | 'stepUpForOperators'>,
   operation: Operation,
   request: { caller: Caller; listener: ListenerName; id: string; at: number },
-): void {
+): Promise<void> {
   const { caller, listener, id, at } = request;
   const { permission } = operation;
   const { key } = caller;
@@ -34,12 +34,12 @@ export function permitOperation(
   const needsStepUp = isOperator
     ? deps.stepUpForOperators && operation.changes === true
     : permission !== 'keys.child' && operation.changes === true;
-  if (needsStepUp) requireFresh(deps, caller, at);
+  if (needsStepUp) await requireFresh(deps, caller, at);
 }
 
 /** @throws Denial STEP_UP_REQUIRED unless the key passed its second factor a short while ago */
-export function requireFresh({ stepUp }: Pick<ApiDeps, 'stepUp'>, { key }: Caller, at: number): void {
-  if (stepUp.freshUntil(key.id, at) <= at) throw new Denial('STEP_UP_REQUIRED', { facts: { how, stepUp: '/api/v1/step-up' } });
+export async function requireFresh({ stepUp }: Pick<ApiDeps, 'stepUp'>, { key }: Caller, at: number): Promise<void> {
+  if ((await stepUp.freshUntil(key.id, at)) <= at) throw new Denial('STEP_UP_REQUIRED', { facts: { how, stepUp: '/api/v1/step-up' } });
 }
 
 /** Whether the caller may do this to this very key. @throws Denial as authority/confine.ts says */

@@ -6,6 +6,18 @@ import { pageRowsMax } from '../../authority/list.ts';
 const time = z.string().openapi({ format: 'date-time', example: '2026-11-20T12:00:00.000Z' });
 const money = z.string().openapi({ description: 'Decimal string with at most 6 places.', example: '5.00' });
 
+const restriction = {
+  per: z.string(),
+  zone: z.string(),
+  tool: z.string().nullable().openapi({ description: 'A tool, or a prefix where it ends in `*`; null for every one.' }),
+  soft: z.boolean().openapi({ description: 'It warns and refuses nothing.' }),
+};
+
+const limitLists = {
+  budgets: z.array(z.object({ amount: money, ...restriction })),
+  caps: z.array(z.object({ calls: z.int(), ...restriction })),
+};
+
 const keyMembers = {
   id: z.string().openapi({ example: 'AbCd1234' }),
   name: z.string(),
@@ -21,8 +33,7 @@ const keyMembers = {
   onBehalfOf: z.string().nullable(),
   parentIds: z.array(z.string()),
   scopes: z.array(z.string()),
-  budgets: z.array(z.object({ amount: money, per: z.string(), zone: z.string() })),
-  caps: z.array(z.object({ calls: z.int(), per: z.string(), zone: z.string(), tool: z.string().nullable() })),
+  ...limitLists,
   rate: z.object({ calls: z.int(), perSeconds: z.int() }).nullable(),
   upstreams: z.array(z.string()),
   tools: z.array(z.string()),
@@ -48,6 +59,8 @@ const limitSchema = z
     spent: z.union([z.string(), z.number()]),
     held: z.union([z.string(), z.number()]),
     remaining: z.union([z.string(), z.number()]),
+    percent: z.int().openapi({ description: 'Whole percent of the limit that is spent.' }),
+    soft: z.boolean(),
     resetAt: time.nullable(),
   })
   .openapi('Limit');
@@ -82,9 +95,10 @@ export const reissuedSchema = z
   .openapi('KeyReissued');
 
 const spread = {
-  elapsedMs: z.number().openapi({ description: 'How long the durable commit took.' }),
-  acknowledged: z.int(),
-  pending: z.int(),
+  elapsedMs: z.number().openapi({ description: 'Until every live replica had acted on it, or 2 seconds had passed.' }),
+  acknowledged: z.int().openapi({ description: 'Replicas that have acted on it: the key is refused there, and its streams are cut.' }),
+  pending: z.int().openapi({ description: 'Replicas that have not said so yet. They refuse the key at its next call all the same.' }),
+  pendingReplicas: z.array(z.string()),
 };
 
 export const revokedSchema = z.object({ ...keyMembers, already: z.boolean(), ...spread }).openapi('KeyRevoked');
@@ -95,13 +109,12 @@ export const bulkRevokedSchema = z
 
 export const deletedSchema = z.object({ id: z.string(), deleted: z.literal(true), ...spread }).openapi('KeyDeleted');
 
-export const accountSchema = z
-  .object({ id: z.string(), balance: money, held: money, available: money, createdAt: time })
-  .openapi('Account');
+const accountMembers = { id: z.string(), balance: money, held: money, available: money, ...limitLists, createdAt: time };
 
-export const creditedSchema = z
-  .object({ id: z.string(), balance: money, held: money, available: money, createdAt: time, replayed: z.boolean() })
-  .openapi('AccountCredited');
+export const accountSchema = z.object(accountMembers).openapi('Account');
+
+/** After a credit or an adjustment. */
+export const creditedSchema = z.object({ ...accountMembers, replayed: z.boolean() }).openapi('AccountCredited');
 
 export const usageSchema = z
   .object({

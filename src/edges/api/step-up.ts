@@ -39,7 +39,7 @@ export const stepUpOperations: readonly Operation[] = [
     ...{ body: z.strictObject({}), bodyOptional: true },
     success: { status: 201, schema: enrolledSchema, description: 'The new factor; it counts once its first code was right.' },
     async act(deps, asked) {
-      const { id } = findTarget(deps, asked, 'keys.patch');
+      const { id } = await findTarget(deps, asked, 'keys.patch');
       return { status: 201, body: { keyId: id, ...(await deps.stepUp.enrol(id, asked.by)) } };
     },
   }),

@@ -2,9 +2,11 @@ import { z } from '@hono/zod-openapi';
 import type { UpstreamConfig } from '../../config/schema.ts';
 import type { RuleConfig } from '../../config/schema-upstream.ts';
 import { formatMicros } from '../../domain/money.ts';
-import type { Subject } from '../../domain/policy.ts';
+import type { ChargeTerms, Subject } from '../../domain/policy.ts';
 import { type Operation, operation } from './operation.ts';
 import { pageOf } from './schemas.ts';
+
+const portion = z.enum(['full', 'none']);
 
 const ruleSchema = z
   .object({
@@ -12,7 +14,19 @@ const ruleSchema = z
     subject: z.enum(['tools', 'resources', 'prompts', 'methods']),
     match: z.array(z.string()),
     scopes: z.array(z.string()),
-    price: z.string(),
+    price: z.string().openapi({ description: 'What is held for one call; where the upstream reports the cost, the most that it may be.' }),
+    reported: z
+      .object({ name: z.string().openapi({ example: 'example.com/cost' }), missing: portion })
+      .optional()
+      .openapi({ description: "The name in a result's _meta that states its cost, and what is charged where no cost can be read." }),
+    charge: z
+      .object({ error: portion, toolError: portion.optional(), timeout: portion, lost: portion })
+      .optional()
+      .openapi({ description: 'What is charged of a call that brought nothing. Absent where all of it is, however the call ends.' }),
+    lease: z
+      .object({ calls: z.int(), ms: z.int() })
+      .optional()
+      .openapi({ description: 'How many calls a replica may take from the ledger at once, and for how long.' }),
     when: z.string().optional(),
     stepUp: z.boolean(),
     limits: z.array(z.unknown()),
@@ -58,16 +72,26 @@ function viewUpstream(upstream: UpstreamConfig, revision: string): object {
   return { name, environment, path: `/mcp/${name}`, revision, annotated, rules };
 }
 
-function viewRule({ match, scopes, price, when, stepUp, limits }: RuleConfig, place: { id: string; subject: Subject }): object {
+function viewRule(rule: RuleConfig, place: { id: string; subject: Subject }): object {
+  const { match, scopes, price, reported, charge, lease, when, stepUp, limits } = rule;
   return {
     ...place,
     match,
     scopes,
     price: formatMicros(price),
+    ...(reported && { reported }),
+    ...(charge && { charge: viewCharge(charge, place.subject) }),
+    ...(lease && { lease }),
     ...(when === undefined ? {} : { when }),
     stepUp,
     limits: limits.map(viewLimit),
   };
+}
+
+/** Only a tool's result can say that it is an error. */
+function viewCharge(charge: ChargeTerms, subject: Subject): object {
+  const { toolError, ...others } = charge;
+  return subject === 'tools' ? { ...others, toolError } : others;
 }
 
 /** Amounts of a risk limit are millionths inside and decimal strings outside, as money is. */

@@ -19,7 +19,7 @@ export const usageOperation: Operation = operation({
   success: { status: 200, schema: pageOf(usageSchema), description: 'One page of keys with their use; of one key with keyId.' },
   async act({ authority }, { query, by }) {
     const { keyId, limit, cursor } = query;
-    if (keyId !== undefined) return { status: 200, body: { data: [keyUsage(authority, keyId, by)], nextCursor: null } };
-    return { status: 200, body: listUsage(authority, { filter: filterOf(query), limit, cursor }, by) };
+    if (keyId !== undefined) return { status: 200, body: { data: [await keyUsage(authority, keyId, by)], nextCursor: null } };
+    return { status: 200, body: await listUsage(authority, { filter: filterOf(query), limit, cursor }, by) };
   },
 });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { formatProblem } from '../../config/problems.ts';
+import { withoutLogin } from '../../config/redis-url.ts';
 import type { Config, UpstreamConfig } from '../../config/schema.ts';
 import { pairs, plain } from './print.ts';
 import type { Registrar } from './shell.ts';
@@ -30,7 +31,7 @@ function summaryOf(config: Config) {
   return {
     listen: { mcp: config.listen.mcp, admin: config.listen.admin },
     publicUrl: config.publicUrl,
-    store: config.store.folder,
+    store: placeOf(config.store),
     upstreams: Object.values(config.upstreams).map((upstream) => ({
       name: upstream.name,
       url: upstream.url,
@@ -47,7 +48,7 @@ function summaryText(file: string, config: Config): string {
     ['mcp', address(config.listen.mcp)],
     ['admin', address(config.listen.admin)],
     ['public url', config.publicUrl],
-    ['store', config.store.folder],
+    ['store', placeOf(config.store)],
     ...Object.values(config.upstreams).map((upstream): [string, string] => {
       const rules = rulesOf(upstream);
       const count = typeof rules === 'number' ? `${rules} ${rules === 1 ? 'rule' : 'rules'}` : rules;
@@ -55,6 +56,11 @@ function summaryText(file: string, config: Config): string {
     }),
     ['result', 'no problems'],
   ]);
+}
+
+/** A Redis URL may hold a password, which is nobody's to see (I5). */
+function placeOf(store: Config['store']): string {
+  return store.kind === 'folder' ? store.folder : withoutLogin(store.url);
 }
 
 function rulesOf(upstream: UpstreamConfig): number | string {

@@ -28,15 +28,15 @@ export function addJournalExport(journal: Command, registrar: Registrar): void {
     );
 }
 
-function* linesOf(exported: JournalExport): Generator<string> {
-  for (const line of exported.lines) yield `${line.text}\n`;
+async function* linesOf(exported: JournalExport): AsyncGenerator<string> {
+  for await (const line of exported.lines) yield `${line.text}\n`;
   for (const checkpoint of exported.checkpoints) yield `${JSON.stringify({ checkpoint })}\n`;
 }
 
 /** The same as one JSON document. Records keep their exact text inside it. */
-function* documentOf(exported: JournalExport): Generator<string> {
+async function* documentOf(exported: JournalExport): AsyncGenerator<string> {
   let separator = '{"data":[\n';
-  for (const line of exported.lines) {
+  for await (const line of exported.lines) {
     yield `${separator}${line.text}`;
     separator = ',\n';
   }
@@ -48,8 +48,8 @@ function* documentOf(exported: JournalExport): Generator<string> {
 async function writeFileWhole(file: string, exported: JournalExport): Promise<{ records: number; checkpoints: number }> {
   const partial = `${file}.partial`;
   let records = 0;
-  function* counted(): Generator<string> {
-    for (const text of linesOf(exported)) {
+  async function* counted(): AsyncGenerator<string> {
+    for await (const text of linesOf(exported)) {
       records += 1;
       yield text;
     }
@@ -68,9 +68,9 @@ async function writeFileWhole(file: string, exported: JournalExport): Promise<{ 
   return { records: records - exported.checkpoints.length, checkpoints: exported.checkpoints.length };
 }
 
-async function inBlocks(texts: Iterable<string>, write: (text: string) => void | Promise<void>): Promise<void> {
+async function inBlocks(texts: AsyncIterable<string>, write: (text: string) => void | Promise<void>): Promise<void> {
   let block = '';
-  for (const text of texts) {
+  for await (const text of texts) {
     block += text;
     if (block.length < writeChars) continue;
     await write(block);

@@ -1,13 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import { type JournalLine, readLines } from '../../authority/export-journal.ts';
-import type { Journal } from '../../ports/journal.ts';
+import { readLines } from '../../authority/export-journal.ts';
+import type { Journal, JournalLine } from '../../ports/journal.ts';
 import { wholeNumber } from './parse-options.ts';
 import { plain } from './print.ts';
 import { type Registrar, type Shell, withAuthority } from './shell.ts';
 
 /** How often a followed journal is read again. The store tells of commits of other processes only when asked. */
 const followMs = 200;
+/** How many of these readings go by until the store is asked to make what was committed readable, which may cost it a write. */
+const freshReadings = 5;
 
 export function addJournalTail(journal: Command, registrar: Registrar): void {
   journal
@@ -18,10 +20,12 @@ export function addJournalTail(journal: Command, registrar: Registrar): void {
     .action(
       registrar.run(async (shell, options: { records: number; follow?: boolean }) => {
         await withAuthority(shell, async (authority) => {
-          const { seq } = authority.journal.head();
-          const after = Math.max(0, seq - options.records);
-          if (options.follow) await follow(shell, authority.journal, after);
-          else await printOnce(shell, [...readLines(authority.journal, { after, through: seq })]);
+          const head = await authority.journal.head();
+          const after = Math.max(0, head - options.records);
+          if (options.follow) return await follow(shell, authority.journal, after);
+          const lines: JournalLine[] = [];
+          for await (const line of readLines(authority.journal, { after, through: head })) lines.push(line);
+          await printOnce(shell, lines);
         });
         return 0;
       }),
@@ -36,10 +40,11 @@ async function printOnce(shell: Shell, lines: readonly JournalLine[]): Promise<v
 async function follow(shell: Shell, journal: Journal, from: number): Promise<void> {
   const { signal } = shell.deps;
   let after = from;
-  while (!signal?.aborted) {
-    for (const line of readLines(journal, { after })) {
+  for (let reading = 0; !signal?.aborted; reading += 1) {
+    if (reading % freshReadings === 0) await journal.head();
+    for await (const line of readLines(journal, { after })) {
       await shell.deps.out(shell.json ? `${line.text}\n` : recordText(line.text));
-      after = line.seq;
+      after = line.position;
     }
     await wait(followMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }

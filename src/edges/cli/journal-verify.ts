@@ -36,8 +36,10 @@ async function verify(shell: Shell, file: string | undefined, options: VerifyOpt
   const given =
     options.keys === undefined ? undefined : readCheckpointKeys(inFile(pathOf(shell, options.keys), (path) => readFileSync(path, 'utf8')));
   if (file === undefined) {
-    return await withAuthority(shell, async (authority, config) =>
-      verifyJournal(authority, { publicKeys: given ?? readCheckpointKeys(config.keys.signing), checkpoints }),
+    return await withAuthority(
+      shell,
+      async (authority, config) =>
+        await verifyJournal(authority, { publicKeys: given ?? readCheckpointKeys(config.keys.signing), checkpoints }),
     );
   }
   const publicKeys = given ?? readCheckpointKeys(await configuredSigning(shell));

@@ -6,12 +6,12 @@ import type { RuleBench } from './rule-bench.ts';
 import type { RuleCase } from './rule-cases.ts';
 
 /** Judges one case by the rules alone: the gateway's own dry run, for a key with no limits of its own that has spent nothing. */
-export function judgeCase(bench: RuleBench, { key, upstream, tool, at, ...call }: RuleCase): Promise<Explanation> {
+export async function judgeCase(bench: RuleBench, { key, upstream, tool, at, ...call }: RuleCase): Promise<Explanation> {
   const now = at === undefined ? bench.now() : Date.parse(at);
   const ports: ExplainPorts = {
-    ledger: { usage: () => [], preview: ({ totals = [] }) => overdrawn(totals) },
+    ledger: { usage: async () => [], preview: async ({ totals = [] }) => overdrawn(totals) },
     catalogue: { annotationsOf: async () => hints(call.annotations) },
-    stepUp: { freshUntil: () => (key.stepUp ? now + 1 : 0) },
+    stepUp: { freshUntil: async () => (key.stepUp ? now + 1 : 0) },
     seal: {
       seal() {
         throw new Error('a dry run has nothing to seal');
@@ -21,9 +21,9 @@ export function judgeCase(bench: RuleBench, { key, upstream, tool, at, ...call }
   };
   const { policy } = bench;
   const { method, address } = call;
-  return explain(ports, {
+  return await explain(ports, {
     policy,
-    caller: bench.callerOf(recordOf(key, now)),
+    caller: await bench.callerOf(recordOf(key, now)),
     upstream,
     method,
     tool,

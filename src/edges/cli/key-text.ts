@@ -18,8 +18,7 @@ export function keyText(key: KeyView, childIds: readonly string[] = []): string 
     ['parents', key.parentIds.join(' ')],
     ['children', key.children ? childIds.join(' ') : 'not allowed'],
     ['scopes', key.scopes.join(' ')],
-    ['budgets', key.budgets.map((budget) => `${budget.amount}/${budget.per}${zoneText(budget.zone)}`).join(', ')],
-    ['caps', key.caps.map((cap) => `${cap.calls}/${cap.per}${zoneText(cap.zone)}${cap.tool === null ? '' : `:${cap.tool}`}`).join(', ')],
+    ...limitPairs(key),
     ['rate', key.rate === null ? null : `${key.rate.calls}/${key.rate.perSeconds}s`],
     ['max uses', key.maxUses],
     ['upstreams', key.upstreams.join(' ')],
@@ -44,6 +43,12 @@ export function newKeyText(key: string, view: KeyView): string {
   return `${plain(key)}\n\nCopy the key now: it is not shown again.\n\n${keyText(view)}`;
 }
 
-function zoneText(zone: string): string {
-  return zone === 'UTC' ? '' : `@${zone}`;
+/** Budgets and caps of a key or an account, in the form in which options take them. */
+export function limitPairs({ budgets, caps }: Pick<KeyView, 'budgets' | 'caps'>): [string, string][] {
+  const window = ({ per, zone, tool, soft }: KeyView['caps'][number] | KeyView['budgets'][number]): string =>
+    `/${per}${zone === 'UTC' ? '' : `@${zone}`}${tool === null ? '' : `:tool=${tool}`}${soft ? ':soft' : ''}`;
+  return [
+    ['budgets', budgets.map((budget) => `${budget.amount}${window(budget)}`).join(', ')],
+    ['caps', caps.map((cap) => `${cap.calls}${window(cap)}`).join(', ')],
+  ];
 }

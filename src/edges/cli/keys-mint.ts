@@ -27,8 +27,12 @@ export function addKeysMint(keys: Command, registrar: Registrar): void {
     .option('--permission <action=resources>', 'scopes by action, such as read=wiki,kb', permissions)
     .option('--upstream <name...>', 'an upstream the key may reach (default: every one)')
     .option('--tool <pattern...>', 'a tool the key may call (default: what rules and scopes admit)')
-    .option('--budget <amount/window>', 'what may be spent, such as 5.00/day or 5.00/day@Europe/Berlin', budgets)
-    .option('--cap <calls/window>', 'calls, such as 100/hour or 100/hour:get_page', caps)
+    .option(
+      '--budget <amount/window>',
+      'what may be spent, such as 5.00/day, 5.00/day@Europe/Berlin, 5.00/day:tool=get_* or 5.00/day:soft (warns only)',
+      budgets,
+    )
+    .option('--cap <calls/window>', 'calls, such as 100/hour, 100/hour:tool=get_* or 100/hour:soft (warns only)', caps)
     .option('--rate <calls/time>', 'requests of every kind, such as 10/s or 600/m', rate)
     .option('--expires <lifetime>', 'such as 30d, 12h or never', lifetime)
     .addOption(new Option('--env <environment>', 'live (default) or test').choices(['live', 'test']))

@@ -3,9 +3,10 @@ import { bulkRevoke } from '../../authority/bulk-revoke.ts';
 import { reportLeak } from '../../authority/leak.ts';
 import { findKey } from '../../authority/list.ts';
 import { remove } from '../../authority/remove.ts';
-import { revoke } from '../../authority/revoke.ts';
+import { revoke, type Spread } from '../../authority/revoke.ts';
 import { CommandFailure } from './failure.ts';
 import { keyArgument } from './key-argument.ts';
+import { plain } from './print.ts';
 import { type Registrar, type Shell, withAuthority } from './shell.ts';
 
 interface RevokeOptions {
@@ -40,7 +41,7 @@ export function addKeysRevoke(keys: Command, registrar: Registrar): void {
     .action(
       registrar.run(async (shell, id: string, { reason }: { reason?: string }) => {
         const removed = await withAuthority(shell, async (authority) => await remove(authority, id, { reason, by: { via: 'cli' } }));
-        await shell.print(removed, `${removed.id} is deleted (${removed.elapsedMs} ms)\n`);
+        await shell.print(removed, `${removed.id} is deleted (${spreadText(removed)})\n`);
         return 0;
       }),
     );
@@ -53,7 +54,7 @@ export function addKeysRevoke(keys: Command, registrar: Registrar): void {
         const report = id === undefined ? { key: await readLine(shell) } : { id };
         const answer = await withAuthority(shell, async (authority) => {
           // Whoever opens the store may see which keys there are; a typing mistake must not look like a revocation.
-          if (id !== undefined) findKey(authority, id);
+          if (id !== undefined) await findKey(authority, id);
           return await reportLeak(authority, report, { via: 'cli' });
         });
         await shell.print(answer, 'received: if there is such a key, it is revoked\n');
@@ -76,15 +77,20 @@ async function revokeKeys(shell: Shell, id: string | undefined, options: RevokeO
     const { record, ...spread } = await withAuthority(shell, async (authority) => await revoke(authority, id, { reason, by }));
     await shell.print(
       { ...record, ...spread },
-      spread.already ? `${record.id} was revoked before, at ${record.revokedAt}\n` : `${record.id} is revoked (${spread.elapsedMs} ms)\n`,
+      spread.already ? `${record.id} was revoked before, at ${record.revokedAt}\n` : `${record.id} is revoked (${spreadText(spread)})\n`,
     );
     return 0;
   }
   const bulk = await withAuthority(shell, async (authority) => await bulkRevoke(authority, filter, { reason, by }));
-  const { revoked, already, elapsedMs } = bulk;
-  const lines = [...revoked.map((each) => `${each} is revoked`), `${revoked.length} revoked, ${already} before (${elapsedMs} ms)`];
+  const { revoked, already } = bulk;
+  const lines = [...revoked.map((each) => `${each} is revoked`), `${revoked.length} revoked, ${already} before (${spreadText(bulk)})`];
   await shell.print(bulk, `${lines.join('\n')}\n`);
   return 0;
+}
+
+function spreadText({ elapsedMs, acknowledged, pendingReplicas }: Spread): string {
+  const known = `${elapsedMs} ms, ${acknowledged} acknowledged`;
+  return pendingReplicas.length === 0 ? known : `${known}, not yet: ${pendingReplicas.map(plain).join(', ')}`;
 }
 
 const lineCharactersMax = 1_000;

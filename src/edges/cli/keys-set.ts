@@ -26,8 +26,8 @@ export function addKeysSet(keys: Command, registrar: Registrar): void {
     .option('--upstream <name...>', 'all upstreams the key may reach')
     .option('--tool <pattern...>', 'all tools the key may call')
     .option('--address <cidr...>', 'all places the key may be used from')
-    .option('--budget <amount/window>', 'all its budgets, such as 5.00/day', budgets)
-    .option('--cap <calls/window>', 'all its caps, such as 100/hour', caps)
+    .option('--budget <amount/window>', 'all its budgets, such as 5.00/day or 5.00/day:tool=get_*', budgets)
+    .option('--cap <calls/window>', 'all its caps, such as 100/hour or 100/hour:tool=get_*', caps)
     .option('--rate <calls/time>', 'requests of every kind, such as 10/s or 600/m', rate)
     .option('--expires <lifetime>', 'life from now, such as 30d, 12h or never', lifetime)
     .addOption(

@@ -36,7 +36,7 @@ export function addKeys(program: Command, registrar: Registrar): void {
     .argument(...keyArgument)
     .action(
       registrar.run(async (shell, id: string) => {
-        const shown = await withAuthority(shell, async (authority) => showKey(authority, id));
+        const shown = await withAuthority(shell, async (authority) => await showKey(authority, id));
         await shell.print(shown, keyText(shown, shown.childIds));
         return 0;
       }),
@@ -72,7 +72,7 @@ function addKeysList(keys: Command, registrar: Registrar): void {
   withListOptions(keys.command('list').description('list keys, dead ones included')).action(
     registrar.run(async (shell, options: ListOptions) => {
       const { limit, cursor } = options;
-      const page = await withAuthority(shell, async (authority) => listKeys(authority, { filter: filterOf(options), limit, cursor }));
+      const page = await withAuthority(shell, async (authority) => await listKeys(authority, { filter: filterOf(options), limit, cursor }));
       await shell.print(page, listText(page.data, page.nextCursor));
       return 0;
     }),

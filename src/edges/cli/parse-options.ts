@@ -3,21 +3,51 @@ import { parseLifetime } from '../../authority/duration.ts';
 
 type Written<Value> = (text: string, previous: Value | undefined) => Value;
 
-/** `5.00/day` or `5.00/day@Europe/Berlin`, any number of times. The amount itself is judged by mint. */
-export const budgets: Written<{ amount: string; per: string; zone?: string }[]> = (text, previous = []) => {
-  const match = /^([^/@\s]+)\/([a-z]+)(?:@(\S+))?$/.exec(text);
-  if (!match) throw new InvalidArgumentError('Write an amount and a window, such as 5.00/day or 5.00/day@Europe/Berlin.');
-  const [, amount = '', per = '', zone] = match;
-  return [...previous, { amount, per, ...(zone === undefined ? {} : { zone }) }];
+interface Restriction {
+  readonly tool?: string;
+  readonly soft?: true;
+}
+
+/** `5.00/day`, `5.00/day@Europe/Berlin`, `5.00/day:tool=get_*`, `5.00/day:soft`, any number of times. The amount itself is judged by mint. */
+export const budgets: Written<({ amount: string; per: string; zone?: string } & Restriction)[]> = (text, previous = []) => {
+  const advice = 'Write an amount and a window, such as 5.00/day, 5.00/day@Europe/Berlin, 5.00/day:tool=get_* or 5.00/day:soft.';
+  const match = /^([^/@:\s]+)\/([a-z]+)(?:@([^:\s]+))?(?::(.+))?$/s.exec(text);
+  if (!match) throw new InvalidArgumentError(advice);
+  const [, amount = '', per = '', zone, rest] = match;
+  return [...previous, { amount, per, ...(zone === undefined ? {} : { zone }), ...restriction(rest, { advice, bare: false }) }];
 };
 
-/** `100/hour`, `100/hour:get_*`, `100/hour@Europe/Berlin:get_*`, any number of times. */
-export const caps: Written<{ calls: number; per: string; zone?: string; tool?: string }[]> = (text, previous = []) => {
+/** `100/hour`, `100/hour:get_*`, `100/hour@Europe/Berlin:tool=get_*:soft`, any number of times. */
+export const caps: Written<({ calls: number; per: string; zone?: string } & Restriction)[]> = (text, previous = []) => {
+  const advice = 'Write a number of calls and a window, such as 100/hour, 100/hour:get_page or 100/hour:soft.';
   const match = /^([0-9]{1,15})\/([a-z]+)(?:@([^:\s]+))?(?::(.+))?$/s.exec(text);
-  if (!match) throw new InvalidArgumentError('Write a number of calls and a window, such as 100/hour or 100/hour:get_page.');
-  const [, calls, per = '', zone, tool] = match;
-  return [...previous, { calls: Number(calls), per, ...(zone === undefined ? {} : { zone }), ...(tool === undefined ? {} : { tool }) }];
+  if (!match) throw new InvalidArgumentError(advice);
+  const [, calls, per = '', zone, rest] = match;
+  return [
+    ...previous,
+    { calls: Number(calls), per, ...(zone === undefined ? {} : { zone }), ...restriction(rest, { advice, bare: true }) },
+  ];
 };
+
+/**
+ * `tool=<name>`, `soft`, or both in any order with a colon between. A tool's name may hold colons itself; one that is called `soft`, or
+ * ends so, is written `soft:tool=<name>`.
+ * @param options.bare a name may stand without `tool=`
+ */
+function restriction(text: string | undefined, { advice, bare }: { advice: string; bare: boolean }): Restriction {
+  if (text === undefined) return {};
+  const soft = { soft: true } as const;
+  if (text === 'soft') return soft;
+  if (text.startsWith('soft:')) return { ...soft, tool: toolName(text.slice('soft:'.length), { advice, bare }) };
+  if (text.endsWith(':soft')) return { ...soft, tool: toolName(text.slice(0, -':soft'.length), { advice, bare }) };
+  return { tool: toolName(text, { advice, bare }) };
+}
+
+function toolName(text: string, { advice, bare }: { advice: string; bare: boolean }): string {
+  const tool = text.startsWith('tool=') ? text.slice('tool='.length) : bare ? text : '';
+  if (tool === '') throw new InvalidArgumentError(advice);
+  return tool;
+}
 
 const secondsOf = { s: 1, m: 60, h: 3600 } as const;
 

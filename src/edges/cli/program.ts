@@ -9,11 +9,13 @@ import { tellFailure } from './failure.ts';
 import { addInit } from './init.ts';
 import { addJournal } from './journal.ts';
 import { addKeys } from './keys.ts';
+import { addLedger } from './ledger.ts';
 import { addRules } from './rules.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
 import { createRegistrar } from './shell.ts';
 import { addSigningCommands } from './signing.ts';
+import { addStore } from './store.ts';
 import { addUsage } from './usage.ts';
 
 /** How a program reports beyond what its commands print. */
@@ -74,6 +76,8 @@ export function buildProgram(deps: CliDeps, options: ProgramOptions = {}): Comma
   addAccounts(program, registrar);
   addUsage(program, registrar);
   addJournal(program, registrar);
+  addLedger(program, registrar);
+  addStore(program, registrar);
   addExplain(program, registrar);
   addRules(program, registrar);
   addSigningCommands(program, registrar);

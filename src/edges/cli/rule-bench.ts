@@ -6,6 +6,6 @@ import type { Caller } from '../../ports/callers.ts';
 export interface RuleBench {
   readonly policy: Policy;
   /** A caller of a key that no store holds. */
-  callerOf(record: KeyRecord): Caller;
+  callerOf(record: KeyRecord): Promise<Caller>;
   now(): number;
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Authority } from '../../authority/authority.ts';
 import type { StepUp } from '../../authority/step-up.ts';
 import type { Config } from '../../config/schema.ts';
-import type { CliDeps } from './deps.ts';
+import type { CliDeps, OpenedStore } from './deps.ts';
 import { notInThisBuild } from './failure.ts';
 import { jsonText, plain } from './print.ts';
 
@@ -46,6 +46,16 @@ export async function withAuthority<Result>(
     return await work(authority, config, { stepUp });
   } finally {
     await close();
+  }
+}
+
+/** The same for the store as a whole. */
+export async function withStore<Result>(shell: Shell, work: (opened: OpenedStore) => Promise<Result>): Promise<Result> {
+  const opened = await shell.deps.openStore({ configFile: shell.configFile });
+  try {
+    return await work(opened);
+  } finally {
+    await opened.close();
   }
 }
 

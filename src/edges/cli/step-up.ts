@@ -15,7 +15,7 @@ export function addStepUp(keys: Command, registrar: Registrar): void {
     .action(
       registrar.run(async (shell, id: string) => {
         const enrolled = await withAuthority(shell, async (authority, _config, { stepUp }) => {
-          const key = findKey(authority, id);
+          const key = await findKey(authority, id);
           return { id: key.id, ...(await stepUp.enrol(key.id, { via: 'cli' })) };
         });
         const lines = pairs([
@@ -37,7 +37,7 @@ export function addStepUp(keys: Command, registrar: Registrar): void {
     .action(
       registrar.run(async (shell, id: string, { code }: { code: string }) => {
         const passed = await withAuthority(shell, async (authority, _config, { stepUp }) => {
-          const key = findKey(authority, id);
+          const key = await findKey(authority, id);
           return { id: key.id, freshUntil: freshUntilOf(await stepUp.verify(key.id, code)) };
         });
         await shell.print(passed, `${passed.id} has passed a step-up, which lasts until ${passed.freshUntil}\n`);

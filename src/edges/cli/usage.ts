@@ -12,12 +12,15 @@ export function addUsage(program: Command, registrar: Registrar): void {
   withListOptions(usage).action(
     registrar.run(async (shell, keyId: string | undefined, options: ListOptions) => {
       if (keyId !== undefined) {
-        const one = await withAuthority(shell, async (authority) => keyUsage(authority, keyId));
+        const one = await withAuthority(shell, async (authority) => await keyUsage(authority, keyId));
         await shell.print(one, usageText([one]));
         return 0;
       }
       const { limit, cursor } = options;
-      const page = await withAuthority(shell, async (authority) => listUsage(authority, { filter: filterOf(options), limit, cursor }));
+      const page = await withAuthority(
+        shell,
+        async (authority) => await listUsage(authority, { filter: filterOf(options), limit, cursor }),
+      );
       await shell.print(page, usageText(page.data) + (page.nextCursor === null ? '' : `more: --cursor ${page.nextCursor}\n`));
       return 0;
     }),
@@ -32,13 +35,14 @@ function usageText(keys: readonly UsageView[]): string {
       : key.limits.map((limit) => [
           key.id,
           key.name,
-          limit.name,
+          limit.soft ? `${limit.name} (soft)` : limit.name,
           String(limit.spent),
           String(limit.held),
           String(limit.limit),
           String(limit.remaining),
+          `${limit.percent}%`,
           limit.resetAt?.slice(0, 16) ?? 'never',
         ]),
   );
-  return table(['KEY', 'NAME', 'LIMIT', 'SPENT', 'HELD', 'OF', 'LEFT', 'RESETS'], rows);
+  return table(['KEY', 'NAME', 'LIMIT', 'SPENT', 'HELD', 'OF', 'LEFT', 'USED', 'RESETS'], rows);
 }

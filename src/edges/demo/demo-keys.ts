@@ -48,7 +48,7 @@ async function readKept(file: string): Promise<Partial<DemoKeys>> {
 async function liveOrMinted(authority: Authority, which: keyof DemoKeys, kept: Partial<DemoKeys>): Promise<string> {
   const text = kept[which];
   const id = text?.split('_')[2];
-  const record = id === undefined ? undefined : authority.keyring.get(id);
+  const record = id === undefined ? undefined : await authority.keyring.get(id);
   if (text !== undefined && record && deadReason(record, authority.clock.now()) === undefined) return text;
   return (await mint(authority, requests[which], { via: 'demo' })).key;
 }

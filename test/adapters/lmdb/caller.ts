@@ -13,8 +13,8 @@ process.on('SIGXFSZ', () => undefined);
 const say = (line: string): unknown => writeSync(1, `${line}\n`);
 
 const clock = steppedClock();
-const store = openIn(folder, { serving: serving === 'serving', instance: `${prefix} ${process.pid}`, clock });
-const key = store.keyring.get('CALLER00');
+const store = await openIn(folder, { serving: serving === 'serving', instance: `${prefix} ${process.pid}`, clock });
+const key = await store.keyring.get('CALLER00');
 if (!key) throw new Error('The folder has no key CALLER00.');
 say('open');
 
@@ -42,5 +42,6 @@ async function callUntilDone(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Number(concurrency) }, callUntilDone));
-say(`head ${store.journal.head().seq}`);
+say(`head ${await store.journal.head()}`);
+say(`trouble ${store.trouble() ?? 'none'}`);
 await store.close();

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Store } from '../../../src/adapters/lmdb/store.ts';
 import { verifyLines } from '../../../src/domain/verify-journal.ts';
-import { chargesOf, micros, recordsOf, start, testKey } from '../../ports/subject.ts';
+import type { Store } from '../../../src/ports/store.ts';
+import { chargesOf, linesOf, micros, recordsOf, start, testKey } from '../../ports/subject.ts';
 
 const caller = fileURLToPath(new URL('caller.ts', import.meta.url));
 
@@ -52,17 +52,17 @@ export async function mintCaller(store: Store, budget: number): Promise<void> {
 }
 
 /** What the store says about the caller's budget and its journal. */
-export function accountsOf(store: Store): {
+export async function accountsOf(store: Store): Promise<{
   spent: number;
   held: number;
   charged: number;
   journal: ReturnType<typeof verifyLines>;
   admitted: Set<string>;
-} {
-  const key = store.keyring.get('CALLER00');
-  const [usage] = key ? store.ledger.usage({ key, ancestors: [], now: start }) : [];
-  const records = recordsOf(store.journal);
-  const lines = store.journal.read({ after: 0, limit: 1_000_000 }).map(({ text }) => text);
+}> {
+  const key = await store.keyring.get('CALLER00');
+  const [usage] = key ? await store.ledger.usage({ key, ancestors: [], now: start }) : [];
+  const records = await recordsOf(store.journal);
+  const lines = await linesOf(store.journal);
   const charged = [...chargesOf(records).values()].reduce((sum, charge) => sum + charge, 0);
   const admitted = new Set(records.filter(({ kind }) => kind === 'call.intent').map(({ reservationId }) => `${reservationId}`));
   const journal = verifyLines(lines, { checkpoints: [], publicKeys: new Map() });

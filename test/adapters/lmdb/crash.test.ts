@@ -12,7 +12,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const budget = 3000;
 
 test('a gateway killed at five points: nothing acknowledged is lost, nothing is spent twice, the journal holds (I1, I2, I8)', async () => {
-  const first = openIn(folder);
+  const first = await openIn(folder);
   await mintCaller(first, budget);
   await first.close();
   const acknowledged: string[] = [];
@@ -24,14 +24,14 @@ test('a gateway killed at five points: nothing acknowledged is lost, nothing is 
     acknowledged.push(...idsSaid(lines, 'admitted'));
     settled.push(...idsSaid(lines, 'settled'));
 
-    const beside = openIn(folder, { instance: `reader${round}` });
-    const before = accountsOf(beside);
+    const beside = await openIn(folder, { instance: `reader${round}` });
+    const before = await accountsOf(beside);
     expect(before.spent + before.held).toBeLessThanOrEqual(budget);
     expect(before.held).toBeGreaterThan(0);
     await beside.close();
 
-    const serving = openIn(folder, { instance: `restart${round}`, serving: true });
-    const after = accountsOf(serving);
+    const serving = await openIn(folder, { instance: `restart${round}`, serving: true });
+    const after = await accountsOf(serving);
     expect(after.journal).toMatchObject({ ok: true });
     expect(after.held).toBe(0);
     expect(after.spent).toBe(before.spent + before.held);
@@ -44,7 +44,7 @@ test('a gateway killed at five points: nothing acknowledged is lost, nothing is 
 }, 60_000);
 
 test('a full disk refuses calls, loses nothing acknowledged and does not end the process', async () => {
-  const first = openIn(folder);
+  const first = await openIn(folder);
   await mintCaller(first, 1_000_000_000);
   await first.close();
   const { lines, signal, code } = await runCaller({ folder, serving: true, calls: 3000, prefix: 'full', fileBlocksMax: 1200 });
@@ -53,8 +53,9 @@ test('a full disk refuses calls, loses nothing acknowledged and does not end the
   const failed = idsSaid(lines, 'failed');
   expect(admitted.length).toBeGreaterThan(50);
   expect(failed.length).toBeGreaterThan(50);
-  const after = openIn(folder, { instance: 'after', serving: true });
-  const { journal, admitted: recorded, spent, held, charged } = accountsOf(after);
+  expect(lines).toContain('trouble The store could not commit: is the disk full or failing?');
+  const after = await openIn(folder, { instance: 'after', serving: true });
+  const { journal, admitted: recorded, spent, held, charged } = await accountsOf(after);
   expect(journal).toMatchObject({ ok: true });
   expect(admitted.filter((id) => !recorded.has(id))).toEqual([]);
   expect({ held, charged }).toEqual({ held: 0, charged: spent });
@@ -62,11 +63,12 @@ test('a full disk refuses calls, loses nothing acknowledged and does not end the
 }, 60_000);
 
 test('two processes at one budget never pass it and use it up', async () => {
-  const store = openIn(folder);
+  const store = await openIn(folder);
   await mintCaller(store, 1200);
   const epoch = store.keyring.epoch();
   const runs = await Promise.all(['one', 'two'].map((prefix) => runCaller({ folder, calls: 500, concurrency: 16, prefix })));
-  const { spent, held, charged, journal, admitted } = accountsOf(store);
+  expect(runs.every(({ lines }) => lines.includes('trouble none'))).toBe(true);
+  const { spent, held, charged, journal, admitted } = await accountsOf(store);
   expect(journal).toMatchObject({ ok: true });
   expect(spent + held).toBeLessThanOrEqual(1200);
   expect(spent + held).toBeGreaterThan(1200 - 3);

@@ -10,7 +10,7 @@ let sound: Buffer;
 
 beforeAll(async () => {
   outer = temporaryFolder();
-  const store = openIn(join(outer, 'sound'));
+  const store = await openIn(join(outer, 'sound'));
   for (let n = 0; n < 40; n += 1) {
     await Promise.all(
       Array.from({ length: 20 }, (_, m) => store.ledger.record({ kind: 'call.refused', fact: `${n} ${m} `.repeat(m === 7 ? 900 : 60) })),
@@ -56,12 +56,12 @@ describe('a damaged file refuses to open, says which file and what to do, and is
     ['cut to less than a page', (path) => truncateSync(path, 100)],
     ['cut in the middle', (path) => truncateSync(path, Math.floor(sound.length / 2))],
     ['gone', (path) => rmSync(path)],
-  ])('%s', (name, damage) => {
+  ])('%s', async (name, damage) => {
     const folder = damaged(name, damage);
     const path = join(folder, 'store', 'data.mdb');
     const before = statSync(path, { throwIfNoEntry: false })?.size;
-    expect(() => openIn(folder)).toThrow(path);
-    expect(() => openIn(folder)).toThrow(/Restore the store from a backup.*keygate journal verify/);
+    await expect(openIn(folder)).rejects.toThrow(path);
+    await expect(openIn(folder)).rejects.toThrow(/Restore the store from a backup.*keygate journal verify/);
     expect(statSync(path, { throwIfNoEntry: false })?.size).toBe(before);
   });
 
@@ -74,8 +74,8 @@ describe('a damaged file refuses to open, says which file and what to do, and is
     const script = `import { openIn } from ${JSON.stringify(new URL('open.ts', import.meta.url).href)};
       for (const folder of ${JSON.stringify(folders)}) {
         try {
-          const store = openIn(folder);
-          const records = store.journal.read({ after: 0, limit: 100_000 }).length;
+          const store = await openIn(folder);
+          const records = (await store.journal.read({ after: 0, limit: 100_000 })).length;
           await store.ledger.record({ kind: 'call.refused' });
           await store.close();
           console.log('whole ' + records);
@@ -94,20 +94,20 @@ describe('a damaged file refuses to open, says which file and what to do, and is
 
 test('a garbled lock file is made anew: it holds nothing that lasts', async () => {
   const folder = damaged('lock', (path) => writeFileSync(join(path, '..', 'lock.mdb'), Buffer.alloc(8192, 0xa5)));
-  const store = openIn(folder);
-  expect(store.journal.read({ after: 0, limit: 1000 })).toHaveLength(800);
+  const store = await openIn(folder);
+  expect(await store.journal.read({ after: 0, limit: 1000 })).toHaveLength(800);
   await store.close();
 });
 
 test('a sound file opens while another process commits to it all the time', async () => {
   const folder = damaged('busy', () => undefined);
-  const busy = openIn(folder);
+  const busy = await openIn(folder);
   let open = true;
   const writing = (async () => {
     while (open) await busy.ledger.record({ kind: 'call.refused' });
   })();
   const script = `import { openIn } from ${JSON.stringify(new URL('open.ts', import.meta.url).href)};
-    for (let n = 0; n < 30; n += 1) await openIn(${JSON.stringify(folder)}).close();`;
+    for (let n = 0; n < 30; n += 1) await (await openIn(${JSON.stringify(folder)})).close();`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'ignore', 'inherit'] });
   const code = await new Promise((resolve) => child.once('close', resolve));
   open = false;

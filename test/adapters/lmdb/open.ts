@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openStore, type Store } from '../../../src/adapters/lmdb/store.ts';
-import { plainCalendar, type SteppedClock, type Subject, steppedClock, testSigner } from '../../ports/subject.ts';
+import { openStore } from '../../../src/adapters/lmdb/store.ts';
+import type { Store } from '../../../src/ports/store.ts';
+import { plainCalendar, type SteppedClock, type Subject, steppedClock, testSigner, testThresholds } from '../../ports/subject.ts';
 
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'keygate-store-'));
@@ -13,17 +14,21 @@ export async function openSubject(): Promise<Subject> {
   const folder = temporaryFolder();
   const clock = steppedClock();
   const signer = testSigner();
-  const store = openStore({ folder, clock, calendar: plainCalendar, signer, instance: 'test-life', serving: true });
+  const thresholds = () => testThresholds;
+  const store = await openStore({ folder, clock, calendar: plainCalendar, signer, instance: 'test-life', serving: true, thresholds });
   const close = async (): Promise<void> => {
     await store.close();
     rmSync(folder, { recursive: true });
   };
-  const { keyring, ledger, journal, factors, replays } = store;
-  return { keyring, ledger, journal, factors, replays, clock, publicKeys: signer.publicKeys, close };
+  return { ...store, clock, publicKeys: signer.publicKeys, close };
 }
 
 /** Opens the store of a folder, as one process life of a gateway or of the command line. */
-export function openIn(folder: string, changes: { instance?: string; serving?: boolean; clock?: SteppedClock } = {}): Store {
-  const { instance = 'test-life', serving = false, clock = steppedClock() } = changes;
-  return openStore({ folder, clock, calendar: plainCalendar, signer: testSigner(), instance, serving });
+export function openIn(
+  folder: string,
+  changes: { instance?: string; serving?: boolean; clock?: SteppedClock; thresholds?: readonly number[] } = {},
+): Promise<Store> {
+  const { instance = 'test-life', serving = false, clock = steppedClock(), thresholds = testThresholds } = changes;
+  const options = { folder, clock, calendar: plainCalendar, signer: testSigner(), instance, serving, thresholds: () => thresholds };
+  return openStore(options);
 }

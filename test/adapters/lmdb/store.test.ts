@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../../../src/adapters/lmdb/store.ts';
 import { createCalendar } from '../../../src/domain/calendar.ts';
 import { verifyLines } from '../../../src/domain/verify-journal.ts';
-import { admitRequest, micros, minute, start, steppedClock, testKey, testSigner } from '../../ports/subject.ts';
+import { admitRequest, linesOf, micros, minute, start, steppedClock, testKey, testSigner, testThresholds } from '../../ports/subject.ts';
 import { mintCaller, runCaller } from './calling.ts';
 import { openIn, temporaryFolder } from './open.ts';
 
@@ -21,9 +21,10 @@ afterEach(() => rmSync(outer, { recursive: true }));
 
 const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 const by = { via: 'cli' } as const;
+const thresholds = () => testThresholds;
 
 test('the folder and its files are for their owner only', async () => {
-  await openIn(folder).close();
+  await (await openIn(folder)).close();
   expect([folder, join(folder, 'store')].map(mode)).toEqual(['700', '700']);
   const files = ['checkpoints.jsonl', ...readdirSync(join(folder, 'store')).map((name) => join('store', name))];
   expect(files.length).toBe(3);
@@ -33,51 +34,51 @@ test('the folder and its files are for their owner only', async () => {
 test('everything is there after closing and opening, and the file grows by itself', async () => {
   const clock = steppedClock();
   const signer = testSigner();
-  const life = (instance: string) => openStore({ folder, clock, calendar: createCalendar(), signer, instance, serving: true });
-  const first = life('one');
+  const life = (instance: string) => openStore({ folder, clock, calendar: createCalendar(), signer, instance, serving: true, thresholds });
+  const first = await life('one');
   const key = testKey('AAAAAAAA', { budgets: [{ amount: micros(100), per: 'month', zone: 'Europe/Berlin' }] });
   await first.keyring.insert(key, by);
   await first.ledger.admit(admitRequest(key, { reservationId: 'r1', price: micros(5) }));
   await Promise.all(Array.from({ length: 2000 }, (_, n) => first.ledger.record({ kind: 'call.refused', fact: `${n}`.repeat(1000) })));
-  const checkpoint = await first.journal.checkpoint(start);
-  const head = first.journal.head();
+  const checkpoints = await first.journal.checkpoint(start);
+  const head = await first.journal.head();
   await first.close();
   expect(statSync(join(folder, 'store', 'data.mdb')).size).toBeGreaterThan(4_000_000);
-  const second = life('two');
-  expect(second.keyring.get('AAAAAAAA')).toEqual(key);
-  expect(second.journal.checkpoints()).toEqual([checkpoint]);
-  const [usage] = second.ledger.usage({ key, ancestors: [], now: start });
+  const second = await life('two');
+  expect(await second.keyring.get('AAAAAAAA')).toEqual(key);
+  expect(await second.journal.checkpoints()).toEqual(checkpoints);
+  const [usage] = await second.ledger.usage({ key, ancestors: [], now: start });
   // The hold of the life before has nobody left to settle it.
   expect(usage).toMatchObject({ spent: 5, held: 0, resetAt: Date.parse('2026-08-01T00:00:00+02:00') });
-  expect(second.journal.head().seq).toBe(head.seq + 1);
+  expect(await second.journal.head()).toBe(head + 1);
   await second.close();
 });
 
 describe('one gateway', () => {
   test('a second life in the same process is refused until the first has closed', async () => {
-    const first = openIn(folder, { instance: 'one', serving: true });
-    const beside = openIn(folder, { instance: 'two' });
-    first.claimGateway();
-    expect(() => beside.claimGateway()).toThrow(`Another gateway (process ${process.pid}) is serving from this store`);
-    expect(() => openIn(folder, { instance: 'three', serving: true })).toThrow('Another gateway');
+    const first = await openIn(folder, { instance: 'one', serving: true });
+    const beside = await openIn(folder, { instance: 'two' });
+    await first.claimGateway();
+    await expect(beside.claimGateway()).rejects.toThrow(`Another gateway (process ${process.pid}) is serving from this store`);
+    await expect(openIn(folder, { instance: 'three', serving: true })).rejects.toThrow('Another gateway');
     await first.close();
-    beside.claimGateway();
+    await beside.claimGateway();
     await beside.close();
   });
 
   test('another process that lives holds the store; one that was killed does not', async () => {
-    const seed = openIn(folder);
+    const seed = await openIn(folder);
     await mintCaller(seed, 10);
     await seed.close();
     const calls = runCaller({ folder, serving: true, calls: 1_000_000, prefix: 'gate', killAfter: 2000 });
     await untilHeld(folder);
-    expect(() => openIn(folder, { instance: 'late', serving: true })).toThrow('Another gateway');
-    const cli = openIn(folder, { instance: 'cli' });
+    await expect(openIn(folder, { instance: 'late', serving: true })).rejects.toThrow('Another gateway');
+    const cli = await openIn(folder, { instance: 'cli' });
     await cli.keyring.insert(testKey('BBBBBBBB'), by);
     await cli.close();
     expect((await calls).signal).toBe('SIGKILL');
-    const next = openIn(folder, { instance: 'next', serving: true });
-    expect(next.keyring.get('BBBBBBBB')).toBeDefined();
+    const next = await openIn(folder, { instance: 'next', serving: true });
+    expect(await next.keyring.get('BBBBBBBB')).toBeDefined();
     await next.close();
   });
 
@@ -86,57 +87,57 @@ describe('one gateway', () => {
     ['the process id belongs to a later process', { startTicks: '1' }],
     ['the process is gone', { pid: 2 ** 22 + 1 }],
   ])('a claim does not hold where %s', async (_why, changes) => {
-    const first = openIn(folder, { instance: 'one', serving: true });
+    const first = await openIn(folder, { instance: 'one', serving: true });
     await first.close();
     await inside(folder, (meta) => meta.put('gateway', { ...claimOf(process.pid), instance: 'gone', ...changes }));
-    await openIn(folder, { instance: 'two', serving: true }).close();
+    await (await openIn(folder, { instance: 'two', serving: true })).close();
     await inside(folder, (meta) => meta.put('gateway', { ...claimOf(process.pid), instance: 'alive' }));
-    expect(() => openIn(folder, { instance: 'two', serving: true })).toThrow('Another gateway');
+    await expect(openIn(folder, { instance: 'two', serving: true })).rejects.toThrow('Another gateway');
   });
 });
 
 test('a fingerprint that differs is refused, in later lives too', async () => {
-  const first = openIn(folder);
-  first.fingerprint('pepper', 'aaaa');
-  first.fingerprint('seal', 'bbbb');
-  first.fingerprint('pepper', 'aaaa');
+  const first = await openIn(folder);
+  await first.fingerprint('pepper', 'aaaa');
+  await first.fingerprint('seal', 'bbbb');
+  await first.fingerprint('pepper', 'aaaa');
   await first.close();
-  const second = openIn(folder);
-  expect(() => second.fingerprint('pepper', 'bbbb')).toThrow('The pepper configured is not the one');
-  second.fingerprint('pepper', 'aaaa');
+  const second = await openIn(folder);
+  await expect(second.fingerprint('pepper', 'bbbb')).rejects.toThrow('The pepper configured is not the one');
+  await second.fingerprint('pepper', 'aaaa');
   await second.close();
 });
 
-test('a store of another schema is refused', async () => {
-  await openIn(folder).close();
-  await inside(folder, (meta) => meta.put('schema', 2));
-  expect(() => openIn(folder)).toThrow('schema version 2');
+test.each([1, 3])('a store of schema %i is refused', async (schema) => {
+  await (await openIn(folder)).close();
+  await inside(folder, (meta) => meta.put('schema', schema));
+  await expect(openIn(folder)).rejects.toThrow(`schema version ${schema}; this build reads 2`);
 });
 
 test('a change by another process is seen here within a second', async () => {
-  const store = openIn(folder);
+  const store = await openIn(folder);
   await mintCaller(store, 10);
   const epoch = store.keyring.epoch();
   const script = `import { openIn } from ${JSON.stringify(new URL('open.ts', import.meta.url).href)};
-    const store = openIn(${JSON.stringify(folder)}, { instance: 'cli' });
+    const store = await openIn(${JSON.stringify(folder)}, { instance: 'cli' });
     await store.keyring.revoke('CALLER00', { reason: 'leaked', at: ${start}, by: { via: 'cli' } });
     await store.close();`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'inherit' });
   await once(child, 'close');
   await expect.poll(() => store.keyring.epoch(), { timeout: 1000, interval: 1 }).not.toBe(epoch);
-  expect(store.keyring.get('CALLER00')).toMatchObject({ revokedReason: 'leaked' });
+  expect(await store.keyring.get('CALLER00')).toMatchObject({ revokedReason: 'leaked' });
   await store.close();
 });
 
 describe('the manifest of checkpoints', () => {
   test('a line that a crash cut short is skipped and does not spoil the next', async () => {
-    const store = openIn(folder);
+    const store = await openIn(folder);
     await store.ledger.record({ kind: 'call.refused' });
-    const one = await store.journal.checkpoint(start);
+    const [one] = await store.journal.checkpoint(start);
     appendFileSync(join(folder, 'checkpoints.jsonl'), '{"partition":"main","seq":2,"ha');
     await store.ledger.record({ kind: 'call.refused' });
-    const two = await store.journal.checkpoint(start);
-    expect(store.journal.checkpoints()).toEqual([one, two]);
+    const [two] = await store.journal.checkpoint(start);
+    expect(await store.journal.checkpoints()).toEqual([one, two]);
     expect(readFileSync(join(folder, 'checkpoints.jsonl'), 'utf8').trimEnd().split('\n')).toHaveLength(3);
     await store.close();
   });
@@ -144,19 +145,19 @@ describe('the manifest of checkpoints', () => {
   test('a database put back to an older state is found, because the manifest stayed', async () => {
     const signer = testSigner();
     const clock = steppedClock();
-    const life = () => openStore({ folder, clock, calendar: createCalendar(), signer, instance: 'x', serving: false });
-    const first = life();
+    const life = () => openStore({ folder, clock, calendar: createCalendar(), signer, instance: 'x', serving: false, thresholds });
+    const first = await life();
     await first.ledger.record({ kind: 'call.refused' });
     await first.close();
     const older = readFileSync(join(folder, 'store', 'data.mdb'));
-    const second = life();
+    const second = await life();
     for (let n = 0; n < 5; n += 1) await second.ledger.record({ kind: 'call.refused' });
     await second.journal.checkpoint(start + minute);
     await second.close();
     writeFileSync(join(folder, 'store', 'data.mdb'), older);
-    const third = life();
-    const lines = third.journal.read({ after: 0, limit: 100 }).map(({ text }) => text);
-    const report = verifyLines(lines, { checkpoints: third.journal.checkpoints(), publicKeys: signer.publicKeys });
+    const third = await life();
+    const lines = await linesOf(third.journal);
+    const report = verifyLines(lines, { checkpoints: await third.journal.checkpoints(), publicKeys: signer.publicKeys });
     expect(report.faults).toEqual([{ partition: 'main', seq: 6, problem: expect.stringContaining('tail is missing') }]);
     await third.close();
   });
@@ -176,7 +177,7 @@ function claimOf(pid: number): { pid: number; startTicks: string; bootId: string
 }
 
 async function untilHeld(store: string): Promise<void> {
-  const beside = openIn(store, { instance: 'watcher' });
-  await expect.poll(() => beside.journal.head().seq, { timeout: 10_000, interval: 5 }).toBeGreaterThan(20);
+  const beside = await openIn(store, { instance: 'watcher' });
+  await expect.poll(() => beside.journal.head(), { timeout: 10_000, interval: 5 }).toBeGreaterThan(20);
   await beside.close();
 }

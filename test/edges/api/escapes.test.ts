@@ -22,7 +22,7 @@ describe("an agent's key with manage and a fresh step-up", () => {
       const told = await world.ask('POST', '/keys/revoke', { key, body: { agentId: 'payments' } });
       expect(told).toMatchObject({ status: 403, json: { reason: 'WRONG_KEY_KIND' } });
     }
-    expect(stored(victim.id)?.revokedAt).toBeUndefined();
+    expect((await stored(victim.id))?.revokedAt).toBeUndefined();
   });
 
   it('gets the secret of no key of its agent that is wider than itself', async () => {
@@ -30,7 +30,7 @@ describe("an agent's key with manage and a fresh step-up", () => {
     const wider = await world.key({ agentId: 'devops', orgId: 'acme', scopes: ['admin:up'] });
     const told = await world.askData('POST', `/keys/${wider.id}/rotate`, { key: own.key });
     expect(told).toMatchObject({ status: 403, json: { reason: 'INSUFFICIENT_SCOPE' } });
-    expect(stored(wider.id)?.revision).toBe(1);
+    expect((await stored(wider.id))?.revision).toBe(1);
   });
 
   it('with limits of its own gets the secret of no key beside it, and still of its own and its children', async () => {
@@ -102,11 +102,11 @@ describe('reissuing one key twice at once', () => {
     const reason = 'x'.repeat(200);
     const both = await Promise.all([0, 1].map(() => world.ask('POST', `/keys/${id}/reissue`, { body: { ttl: '1h', reason } })));
     expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
-    const made = world.gateway.journal('key.minted').filter(({ keyId }) => keyId !== id);
+    const made = (await world.gateway.journal('key.minted')).filter(({ keyId }) => keyId !== id);
     const won = both.find(({ status }) => status === 201)?.json.id ?? '';
-    expect(stored(won)?.revokedAt).toBeUndefined();
+    expect((await stored(won))?.revokedAt).toBeUndefined();
     const lost = made.at(-1)?.keyId === won ? made.at(-2)?.keyId : made.at(-1)?.keyId;
-    expect(stored(String(lost))?.revokedAt).toBeDefined();
+    expect((await stored(String(lost)))?.revokedAt).toBeDefined();
   });
 });
 
@@ -144,7 +144,7 @@ describe('where operators need a second factor', () => {
     try {
       const { id } = await strict.key();
       expect(await strict.ask('POST', '/leaks', { body: { id } })).toMatchObject({ status: 403, json: { reason: 'STEP_UP_REQUIRED' } });
-      expect(strict.gateway.authority.keyring.get(id)?.revokedAt).toBeUndefined();
+      expect((await strict.gateway.authority.keyring.get(id))?.revokedAt).toBeUndefined();
     } finally {
       await strict.close();
     }

@@ -75,6 +75,18 @@ export const examples: Readonly<Record<string, Example>> = {
       return { id, body: { amount: '2.00', reference: 'invoice-2' } };
     },
   },
+  limitAccount: {
+    id: account,
+    body: () => ({ budgets: [{ amount: '50.00', per: 'day', tool: 'get_*', soft: true }], caps: [{ calls: 1000, per: 'hour' }] }),
+  },
+  adjustAccount: {
+    id: account,
+    body: () => ({ amount: '2.50', reference: 'correction-1', reason: 'credited to another account by mistake' }),
+    async conflict(world) {
+      const id = await account(world);
+      return { id, body: { amount: '-1', reference: 'correction-2', reason: 'more than there is' } };
+    },
+  },
   listUsage: { query: 'limit=1', missing: { query: 'keyId=zzzzzzzz' } },
   readJournal: { query: 'kind=key.minted&limit=2' },
   verifyJournal: {},

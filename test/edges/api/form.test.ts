@@ -23,11 +23,11 @@ describe('A16: what another site could send', () => {
     ['a packed body', { 'content-encoding': 'gzip' }, 415],
     ['two authorizations', { authorization: ['Bearer a', 'Bearer b'] }, 400],
   ])('%s is refused, and changes nothing', async (_what, headers, status) => {
-    const before = world.gateway.journal('key.minted').length;
+    const before = (await world.gateway.journal('key.minted')).length;
     const told = await world.ask('POST', '/keys/mint', { text, headers });
     expect(told.status).toBe(status);
     expect(told.headers['access-control-allow-origin']).toBeUndefined();
-    expect(world.gateway.journal('key.minted')).toHaveLength(before);
+    expect(await world.gateway.journal('key.minted')).toHaveLength(before);
   });
 
   it('a cookie is no key', async () => {

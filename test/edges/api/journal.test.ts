@@ -14,7 +14,7 @@ const read = async (query: string): Promise<Said> => (await world.ask('GET', `/j
 describe('GET /journal', () => {
   it('pages from the oldest record to the newest, each exactly once', async () => {
     for (let made = 0; made < 5; made += 1) await world.key();
-    const all = world.gateway.journal();
+    const all = await world.gateway.journal();
     const seen: Said[] = [];
     let cursor: string | null = '0';
     while (cursor !== null) {
@@ -58,7 +58,7 @@ describe('GET /journal?follow=true', () => {
   });
 
   it('speaks server-sent events, and takes up where Last-Event-ID says', async () => {
-    const { seq } = world.gateway.authority.journal.head();
+    const seq = await world.gateway.authority.journal.head();
     const { id } = await world.key();
     const followed = await follow('/journal?follow=true', { accept: 'text/event-stream', 'last-event-id': String(seq) });
     expect(followed.incoming.headers['content-type']).toBe('text/event-stream');

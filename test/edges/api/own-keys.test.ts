@@ -73,7 +73,7 @@ describe("an agent's key on the data listener", () => {
     });
     expect((await world.askData('POST', '/step-up', { key, body: { code: code() } })).status).toBe(200);
     expect(await ask()).toMatchObject({ status: 200, json: { id, previousUntil: expect.any(String) } });
-    expect(world.gateway.journal('admin.refused').at(-1)).toMatchObject({ keyId: id, reason: 'STEP_UP_REQUIRED' });
+    expect((await world.gateway.journal('admin.refused')).at(-1)).toMatchObject({ keyId: id, reason: 'STEP_UP_REQUIRED' });
   });
 
   describe('with manage and a fresh step-up', () => {
@@ -111,7 +111,7 @@ describe("an agent's key on the data listener", () => {
       for (const { id } of strangers) expect((await world.askData('POST', `/keys/${id}/revoke`, { key: own.key })).status).toBe(403);
       const elsewhere = await world.key({ agentId: 'devops', orgId: 'globex' });
       expect((await world.askData('POST', `/keys/${elsewhere.id}/revoke`, { key: own.key })).status).toBe(404);
-      expect(world.gateway.journal('key.revoked').at(-1)).toMatchObject({ keyId: sibling.id, via: 'api', byKeyId: own.id });
+      expect((await world.gateway.journal('key.revoked')).at(-1)).toMatchObject({ keyId: sibling.id, via: 'api', byKeyId: own.id });
     });
 
     it('changes nothing else', async () => {

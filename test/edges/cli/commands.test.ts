@@ -240,7 +240,7 @@ describe('keys set, rotate, reissue, delete and leak', () => {
     const { id, keys } = await minted();
     await keys('mint --name other --scope read --agent payroll --org acme');
     expect((await keys('revoke --agent devops --org acme --reason gone --json')).document()).toMatchObject({ revoked: [id], already: 0 });
-    expect((await keys('revoke --org acme')).out).toMatch(/^\w{8} is revoked\n1 revoked, 1 before \(\d+(\.\d+)? ms\)\n$/);
+    expect((await keys('revoke --org acme')).out).toMatch(/^\w{8} is revoked\n1 revoked, 1 before \(\d+(\.\d+)? ms, 1 acknowledged\)\n$/);
     for (const usage of ['revoke', `revoke ${id} --org acme`, 'revoke --reason why']) expect((await keys(usage)).code).toBe(2);
   });
 
@@ -275,7 +275,7 @@ describe('accounts and usage', () => {
     authority.usageLines = [{ limitName: 'key:k budget day', unit: 'micros', limit: 5_000_000, spent: 1_000_000, held: 0, resetAt: 0 }];
     const over = overAuthority(authority);
     const { id } = (await runCommand('keys mint --name u --scope read --json'.split(' '), over)).document<{ id: string }>();
-    expect((await runCommand(['usage', id], over)).out).toMatch(/key:k budget day +1 +0 +5 +4 +1970-01-01T00:00\n$/);
+    expect((await runCommand(['usage', id], over)).out).toMatch(/key:k budget day +1 +0 +5 +4 +20% +1970-01-01T00:00\n$/);
     expect((await runCommand(['usage', '--json'], over)).document()).toMatchObject({
       data: [{ id, limits: [{ spent: '1', limit: '5' }] }],
       nextCursor: null,
@@ -336,9 +336,11 @@ describe('the program', () => {
         ...['mint', 'list', 'show', 'set', 'revoke', 'rotate', 'reissue', 'delete', 'leak', 'enrol', 'step-up'].map(
           (name) => `keys ${name}`,
         ),
-        ...['create', 'credit', 'show'].map((name) => `accounts ${name}`),
+        ...['create', 'credit', 'adjust', 'limit', 'show'].map((name) => `accounts ${name}`),
         ...['tail', 'export', 'verify'].map((name) => `journal ${name}`),
         'rules test',
+        'ledger reconcile',
+        ...['export', 'import'].map((name) => `store ${name}`),
         ...['list', 'add', 'promote', 'remove'].map((name) => `signing ${name}`),
       ].sort(),
     );

@@ -53,7 +53,7 @@ describe("one key's whole life, over an embedded store", () => {
   const opens = async (key: string): Promise<string | undefined> => {
     const { authority, close } = await openAuthority({ configFile: 'keygate.yaml', ...place() });
     try {
-      return authority.keyring.byDigest(digestKey(key, authority.keys.peppers[0] ?? ''))?.id;
+      return (await authority.keyring.byDigest(digestKey(key, authority.keys.peppers[0] ?? '')))?.id;
     } finally {
       await close();
     }

@@ -21,6 +21,7 @@ export async function runCommand(argv: readonly string[], overrides: Partial<Cli
     {
       readConfig: absent,
       openAuthority: absent,
+      openStore: absent,
       openDryRuns: absent,
       openRules: absent,
       serve: absent,

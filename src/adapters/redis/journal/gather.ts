@@ -1,0 +1,104 @@
+import type { Sealed } from '../../../domain/segment.ts';
+import type { Connection } from '../connection.ts';
+import { journalPartitions } from '../layout.ts';
+import { type Entry, readIntake, type Waiting } from './intake.ts';
+
+/** Of one segment, about: signing and keeping a larger one would hold up this process, or Redis. */
+const recordsMax = 2_500;
+const charactersMax = 2_000_000;
+/** Partitions asked at the same time, and entries of each at first: bounds what is in memory at once. */
+const atOnce = 32;
+const firstCount = 64;
+const nextCount = 500;
+
+/** What waits in the intake, as far as one segment goes. */
+export interface Gathered {
+  /** Entries after what is sealed, by partition. */
+  readonly fresh: ReadonlyMap<string, readonly Entry[]>;
+  /** Entries whose numbers are sealed already: left by a crash before the trim, or numbered anew after a failover. */
+  readonly left: ReadonlyMap<string, readonly Entry[]>;
+  /** Partitions in which fewer numbers were given out than are sealed, with the last one given out. */
+  readonly behind: ReadonlyMap<string, number>;
+  /** Numbers that were given out and stand nowhere: the first after what is sealed, by partition. */
+  readonly missing: ReadonlyMap<string, readonly number[]>;
+  readonly foreign: ReadonlyMap<string, readonly string[]>;
+  readonly records: number;
+  /** More may wait than one segment takes. */
+  readonly more: boolean;
+}
+
+/** Reads every partition's stream from its front. Partitions begin in turn, so that a busy one cannot starve another. */
+export async function gather(connection: Connection, sealed: Sealed): Promise<Gathered> {
+  const found = collector(sealed);
+  const all = journalPartitions();
+  const turn = (sealed.number * atOnce) % all.length;
+  const order = [...all.slice(turn), ...all.slice(0, turn)];
+  const deeper: Waiting[] = [];
+  let more = false;
+  for (let from = 0; from < order.length; from += atOnce) {
+    if (found.full()) {
+      more = true;
+      break;
+    }
+    const some = order.slice(from, from + atOnce).map((partition) => ({ partition, count: firstCount }));
+    for (const waiting of await readIntake(connection, some)) {
+      found.take(waiting);
+      if (waiting.more) deeper.push(waiting);
+    }
+  }
+  for (const { partition, entries } of deeper) {
+    let after = entries.at(-1)?.seq;
+    while (after !== undefined && !found.full()) {
+      const [waiting] = await readIntake(connection, [{ partition, after, count: nextCount }]);
+      if (waiting) found.take(waiting);
+      after = waiting?.more ? waiting.entries.at(-1)?.seq : undefined;
+    }
+    more ||= after !== undefined;
+  }
+  return { ...found.done(), more };
+}
+
+function collector(sealed: Sealed) {
+  const fresh = new Map<string, Entry[]>();
+  const left = new Map<string, Entry[]>();
+  const behind = new Map<string, number>();
+  const missing = new Map<string, number[]>();
+  const foreign = new Map<string, string[]>();
+  let records = 0;
+  let characters = 0;
+  return {
+    full: () => records >= recordsMax || characters >= charactersMax,
+    take(waiting: Waiting): void {
+      const { partition, entries, seq } = waiting;
+      const head = sealed.checkpoints.get(partition)?.seq ?? 0;
+      const kept = fresh.get(partition) ?? [];
+      let expected = (kept.at(-1)?.seq ?? head) + 1;
+      if (seq < head) behind.set(partition, seq);
+      if (waiting.foreign.length > 0) add(foreign, partition, ...waiting.foreign);
+      for (const entry of entries) {
+        if (entry.seq <= head) {
+          add(left, partition, entry);
+          continue;
+        }
+        for (; expected < entry.seq && (missing.get(partition)?.length ?? 0) < missingMax; expected += 1) add(missing, partition, expected);
+        kept.push(entry);
+        records += 1;
+        characters += entry.length;
+        expected = entry.seq + 1;
+      }
+      // A stream that ends before the counter lost its end, since a number is given out with its entry.
+      if (!waiting.more && expected <= seq && seq > head) add(missing, partition, expected);
+      if (kept.length > 0) fresh.set(partition, kept);
+    },
+    done: () => ({ fresh, left, behind, missing, foreign, records }),
+  };
+}
+
+/** Named in a fault at most, for each partition. */
+const missingMax = 100;
+
+function add<Item>(lists: Map<string, Item[]>, name: string, ...items: Item[]): void {
+  const list = lists.get(name);
+  if (list) list.push(...items);
+  else lists.set(name, items);
+}

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { type ChainableCommander, Redis } from 'ioredis';
+import type { Draft } from '../../../domain/segment.ts';
+import type { Connection } from '../connection.ts';
+import { factsOfEntry } from '../journal-entry.ts';
+import { inPartition, journalPartitions } from '../layout.ts';
+
+/** An entry that waits to be sealed, or was sealed and not yet trimmed. */
+export interface Entry {
+  readonly seq: number;
+  /** What journal-trim compares, so that nothing but the very entry that was sealed is trimmed. */
+  readonly fingerprint: string;
+  /** Characters of its facts, as Redis has them. */
+  readonly length: number;
+  readonly draft: Draft;
+}
+
+/** Some of a partition's stream from its front. */
+export interface Waiting {
+  readonly partition: string;
+  readonly entries: readonly Entry[];
+  /** The last number given out when the reading began: all of them stand in the stream, or stood there. */
+  readonly seq: number;
+  /** Ids that no script gives out. */
+  readonly foreign: readonly string[];
+  readonly more: boolean;
+}
+
+/** Where to read a partition's stream, and how much of it. */
+export interface Reading {
+  readonly partition: string;
+  /** The entry before the first one to read; absent: from the front. */
+  readonly after?: number;
+  readonly count: number;
+}
+
+/** Entries that are read before other requests get a turn. */
+const turnEntries = 200;
+
+export async function readIntake(connection: Connection, readings: readonly Reading[]): Promise<Waiting[]> {
+  const answers = await ask(connection, readings, 3, (pipeline, { partition, after, count }) => {
+    const counter = inPartition.seq(partition);
+    const from = after === undefined ? '-' : `(${after}-18446744073709551615`;
+    pipeline.get(counter).xrange(inPartition.journal(partition), from, '+', 'COUNT', count).get(counter);
+  });
+  const found: Waiting[] = [];
+  let turn = 0;
+  for (const [at, { partition, count }] of readings.entries()) {
+    const [first, listed, last] = answers[at] as [string | null, [id: string, fields: string[]][], string | null];
+    const entries: Entry[] = [];
+    const foreign: string[] = [];
+    for (const [id, fields] of listed) {
+      const seq = /^([1-9][0-9]{0,15})-0$/.exec(id)?.[1];
+      // Anything beyond the counter was put there by hand; sealed, it would take the numbers of real records.
+      if (seq === undefined || !(Number(seq) <= Number(last ?? '0'))) foreign.push(id);
+      else entries.push(readEntry({ partition, seq: Number(seq), fields }));
+      turn += 1;
+      if (turn % turnEntries === 0) await setImmediate();
+    }
+    found.push({ partition, entries, seq: Number(first ?? '0'), foreign, more: listed.length === count });
+  }
+  return found;
+}
+
+/** How many entries stand in each partition's stream, and the last number given out. */
+export async function countIntake(connection: Connection): Promise<{ partition: string; length: number; seq: number }[]> {
+  const partitions = journalPartitions();
+  const answers = await ask(connection, partitions, 2, (pipeline, partition) => {
+    pipeline.get(inPartition.seq(partition)).xlen(inPartition.journal(partition));
+  });
+  return partitions.map((partition, at) => {
+    const [last, length] = answers[at] as [string | null, number];
+    return { partition, length, seq: Number(last ?? '0') };
+  });
+}
+
+/** Asks the same of many partitions: in one pipeline, or in a cluster, where a pipeline goes to one slot, in one for each. */
+async function ask<Item>(
+  { client }: Connection,
+  items: readonly Item[],
+  each: number,
+  put: (pipeline: ChainableCommander, item: Item) => void,
+): Promise<unknown[][]> {
+  const send = async (some: readonly Item[]): Promise<unknown[]> => {
+    const pipeline = client.pipeline();
+    for (const item of some) put(pipeline, item);
+    const answers = await pipeline.exec();
+    if (answers === null) throw new Error('Redis gave no answer to a pipeline of the journal.');
+    return answers.map(([error, result]) => {
+      if (error) throw error;
+      return result;
+    });
+  };
+  if (!(client instanceof Redis)) return Promise.all(items.map((item) => send([item])));
+  const all = await send(items);
+  return items.map((_, at) => all.slice(at * each, (at + 1) * each));
+}
+
+function readEntry({ partition, seq, fields }: { partition: string; seq: number; fields: readonly string[] }): Entry {
+  const named = new Map<string, string>();
+  for (let at = 0; at + 1 < fields.length; at += 2) named.set(fields[at] ?? '', fields[at + 1] ?? '');
+  const text = `${named.get('t') ?? ''}\n${named.get('f') ?? ''}\n${named.get('m') ?? ''}`;
+  const fingerprint = createHash('sha1').update(text).digest('hex');
+  return { seq, fingerprint, length: text.length, draft: { partition, seq, ...statedBy(named, seq) } };
+}
+
+const reserved = ['v', 'partition', 'seq', 'time', 'prev', 'hash'];
+/** The last instant that has a name in ISO 8601. */
+const timeMax = 8.64e15;
+
+/**
+ * What the entry says. One that cannot be read keeps its place in the chain as a gap, since it would otherwise hold up all that follows;
+ * what stood there is kept as text.
+ */
+function statedBy(fields: ReadonlyMap<string, string>, seq: number): Pick<Draft, 'time' | 'facts'> {
+  try {
+    const { time, facts } = factsOfEntry(fields);
+    if (!(Math.abs(time) <= timeMax)) throw new Error('its time is out of range');
+    const odd = reserved.find((name) => name in facts);
+    if (odd !== undefined) throw new Error(`its facts name "${odd}"`);
+    return { time, facts };
+  } catch (error) {
+    const entry = JSON.stringify(Object.fromEntries(fields)).slice(0, 10_000);
+    const problem = `entry ${seq} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const time = Number(fields.get('t'));
+    return { time: Math.abs(time) <= timeMax ? time : 0, facts: { kind: 'gap', problem, entry } };
+  }
+}

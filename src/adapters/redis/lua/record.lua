@@ -1,0 +1,13 @@
+-- Appends records that take nothing.
+-- KEYS[1]  the partition's prefix
+-- ARGV     for each record its time and its facts (JSON)
+-- Answers for each  'recorded'
+local prefix = KEYS[1]
+local count = #ARGV / 2
+local seq = redis.call('INCRBY', prefix .. 'seq', count) - count
+local answers = {}
+for at = 1, count do
+  redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq + at), 't', ARGV[2 * at - 1], 'f', ARGV[2 * at])
+  answers[at] = 'recorded'
+end
+return answers

@@ -1,0 +1,69 @@
+-- Ends reservations of one partition, each for itself, in their order.
+-- ARGV  thresholds, how long an ended reservation is known (ms); then for each its id, charge, '1' where nothing was sent, time, outcome (JSON)
+-- Answers for each  'settled' (now or before), 'unknown', or 'beyond <hold>' where the charge is not within the hold
+local endedMsKept = tonumber(ARGV[2])
+
+-- What the hard limits of a counter still let through. Nothing where its window was dropped: nobody knows any more what was spent there.
+local function roomFor(taking)
+  local windows, at = windowOf(taking)
+  if not windows then return math.huge end
+  if not at then return 0 end
+  local room, taken = math.huge, windows[at + 1] + windows[at + 2]
+  for limit = 7, #taking, 3 do
+    if taking[limit + 1] ~= 1 then room = math.min(room, math.max(0, taking[limit] - taken)) end
+  end
+  return room
+end
+
+local function raised(from, to, room)
+  if to <= from then return to end
+  return math.min(to, from + room)
+end
+
+-- What a settle that comes after the expiry may charge. Downward it goes as it likes; upward, where the expiry charged nothing, as far as every
+-- limit and the balance have room by now: others may have used what was given back.
+local function fitting(plan, charge)
+  local before = plan.none and 0 or plan.price
+  if charge <= before then return charge end
+  local room = math.huge
+  if plan.account then
+    local account = accountOf(plan.account)
+    room = math.max(0, account.balance - account.held)
+  end
+  for _, taking in ipairs(plan.takings) do
+    if taking[6] == 'by-charge' then room = math.min(room, roomFor(taking)) end
+  end
+  return raised(before, charge, room)
+end
+
+local function settle(id, charge, released, now, outcome)
+  local state, text = reservation(id)
+  if state == 's' then return 'settled' end
+  if state ~= 'h' and state ~= 'c' then return 'unknown' end
+  local late = state == 'c'
+  local plan = cjson.decode((linesOf(text)))
+  -- So written, what is no number is refused.
+  if not (charge and charge >= 0 and charge <= plan.price and charge == math.floor(charge)) then return 'beyond ' .. whole(plan.price) end
+  load(plan.takings)
+  if late then charge = fitting(plan, charge) end
+  local charges = {}
+  for at, taking in ipairs(plan.takings) do
+    if shares(taking) then
+      charges[at] = released and 0 or taking[5]
+    elseif taking[6] == 'by-charge' then
+      charges[at] = charge
+    end
+  end
+  journal(now, outcome, late and '{"is":"corrected","charged":' .. whole(charge) .. '}')
+  finish(plan, late, charge, charges, now)
+  keepReservation(id, 's', endedMsKept)
+  finished[#finished + 1] = id
+  return 'settled'
+end
+
+local answers = {}
+for at = 3, #ARGV, 5 do
+  answers[#answers + 1] = settle(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2] == '1', tonumber(ARGV[at + 3]), ARGV[at + 4])
+end
+commit()
+return answers
