@@ -5,7 +5,7 @@ import type { Point } from './scale-point.ts';
 export function tellScale({ wrong, calls, rounds, secondsPerPoint, machine, points, spread, idle, sealing }: Measurement): void {
   for (const each of wrong) console.log(`WRONG: ${each}`);
   if (wrong.length === 0) console.log(`correct: upstream, journal and ledger agree on ${calls} calls, and the journal verifies`);
-  console.log(`\n${machine.cores} cores (${machine.model}); medians of ${rounds} rounds of ${secondsPerPoint} s\n`);
+  console.log(`\n${machine.cores} cores (${machine.model}); the quickest of ${rounds} rounds of ${secondsPerPoint} s\n`);
   const row = (cells: readonly unknown[]) => console.log(cells.map((cell, at) => `${cell}`.padEnd(at === 0 ? 44 : 10)).join(''));
   row(['', 'calls/s', 'x 1 gate', 'p50 ms', 'p99 ms', 'ours', 'others', 'stolen', 'idle']);
   for (const [at, point] of points.entries()) {
@@ -29,7 +29,7 @@ export function tellScale({ wrong, calls, rounds, secondsPerPoint, machine, poin
     );
   }
   console.log(
-    `sealing: ${sealing.sealerMicros} µs of the sealer and ${sealing.redisMicros} of Redis per record, ${sealing.perSecond} records in a second; ` +
+    `sealing: ${sealing.sealerMicros} µs of the sealer and ${sealing.redisMicros} of Redis for each of ${sealing.records} records; ` +
       `${sealing.bytesPerRecord} bytes per record in the archive, ${sealing.bytesPerWaiting} in memory before; ${sealing.bytesKeptPerCall} bytes of memory per call afterwards`,
   );
 }

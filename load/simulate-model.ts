@@ -83,6 +83,8 @@ interface Process {
 const warmShare = 0.2;
 /** Number of the process that seals for all: the first gateway. */
 const sealer = 2;
+/** Calls whose records it seals in one turn, as seal.ts has it. */
+const sealedMax = 100;
 /** A turn costs from half to one and a half of what it does on average, or all would go in step. */
 const spread = 0.5;
 
@@ -103,6 +105,7 @@ export function simulate(stage: Stage): Simulated {
   let now = 0;
   let done = 0;
   let scripts = 0;
+  let unsealed = 0;
   let since = { now: 0, scripts: 0 };
 
   const send = (message: Message): void => {
@@ -112,13 +115,16 @@ export function simulate(stage: Stage): Simulated {
   const next = (one: Process, perTurn: number): void => {
     const message = one.turn[one.at];
     if (message === undefined) return;
-    const { work, aside } = workOf(one.kind, { message, costs, sealsFor: one.number === sealer ? gateways : 0 });
+    const { work, aside } = workOf(one.kind, message, costs);
+    if (message.step === 'arrive') unsealed += message.callers.length;
     one.left = (perTurn + work) * (1 - spread + 2 * spread * random());
     one.aside += aside;
   };
   const begin = (one: Process): void => {
     Object.assign(one, { turn: one.inbox, at: 0, inbox: [], turns: one.turns + 1 });
-    next(one, costs[one.kind].perTurn);
+    const sealed = one.number === sealer ? Math.min(unsealed, sealedMax) : 0;
+    unsealed -= sealed;
+    next(one, costs[one.kind].perTurn + sealed * costs.sealer);
   };
   const end = (one: Process): void => {
     const sent = pass.atEnd(one.number, one.turn);
@@ -184,18 +190,13 @@ function settle(left: number): number {
   return left > 1e-6 ? left : 0;
 }
 
-function workOf(
-  kind: Kind,
-  { message, costs, sealsFor }: { message: Message; costs: Costs; sealsFor: number },
-): { work: number; aside: number } {
+function workOf(kind: Kind, message: Message, costs: Costs): { work: number; aside: number } {
   const { step, callers, rides } = message;
   const share = (shares[kind][step] ?? 0) * callers.length;
   let work = costs[kind].perCall * share;
   if (kind === 'redis') work += (rides ? 0 : costs.redis.perScript) + (step === 'settle' ? costs.sealed * callers.length : 0);
   // What a script costs its sender is counted when its answer comes.
   if (kind === 'gateway' && !rides && (step === 'admitted' || step === 'settled')) work += costs.gateway.perScript;
-  // The other gateways have as many calls as this one, and it seals for them too.
-  if (step === 'arrive') work += costs.sealer * sealsFor * callers.length;
   return { work, aside: costs[kind].otherThreads * share };
 }
 
