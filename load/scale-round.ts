@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { JournalRecord } from '../src/domain/record.ts';
+import type { JournalRecord, RecordFacts } from '../src/domain/record.ts';
 import { eventually } from '../test/process/served.ts';
 import { checkCalls } from './correct.ts';
 import { journalCounts, measurePoint, type Point, round, type Setting } from './scale-point.ts';
 import { cpuOf, machineNow, sampleRedis } from './scale-sample.ts';
-import { archiveFolder, openStand, priceMicros, type Stand } from './scale-stand.ts';
+import { archiveFolder, keysEach, openStand, priceMicros, type Stand } from './scale-stand.ts';
 
 /** What one gateway, and Redis for it, spend in a second in which nobody calls. */
 export interface Idle {
@@ -48,15 +48,15 @@ const idleMs = 4_000;
 /** Looked at for so long, this often, and waited for at most, in ms: that others leave the machine alone. */
 const quietMs = 1_000;
 const triesMax = 4;
-/** Records that have to wait, so that sealing them says something. */
-const waitingMin = 1_000;
+/** Records that are sealed at once, so that sealing them says something. */
+const sealedRecords = 10_000;
 const quietMsMax = 90_000;
 const settledMsMax = 20_000;
 const verifyMsMax = 300_000;
 
 /**
  * Opens a stand and drives it point by point, with more gateways as the points ask for them, then compares upstream, journal and ledger.
- * @param options.settings  in rising order of gateways; the last one without leases
+ * @param options.settings  in rising order of gateways
  */
 export async function runRound(options: {
   settings: readonly Setting[];
@@ -90,9 +90,8 @@ export async function runRound(options: {
       const measure = () => measurePoint(stand, { ...setting, warmMs, ms, wrong, counts });
       points.push(await measureQuietly(stand, { measure, othersMax }));
     }
-    const [last] = settings.slice(-1);
-    const burst = async () => last && (await measurePoint(stand, { ...last, warmMs: 0, ms, wrong, counts }));
-    const sealing = await measureSealing(stand, { othersMax, burst, before, given: sealedBefore.given });
+    await settled(stand);
+    const sealing = await measureSealing(stand, { othersMax, before, given: sealedBefore.given, wrong });
     const seen = await stand.seen();
     if (seen !== counts.made) wrong.push(`${counts.made} calls were made, but the upstream saw ${seen}`);
     wrong.push(...(await compare(stand, seen)));
@@ -166,36 +165,47 @@ async function settled(stand: Stand): Promise<void> {
   await eventually('every call is settled', look, settledMsMax);
 }
 
-/** The gateways are killed, so that this process alone seals. */
+/** The gateways are killed, so that this process alone seals: first what waits, unmeasured, then records of its own making. */
 async function measureSealing(
   stand: Stand,
-  since: { othersMax: number; burst: () => Promise<unknown>; before: Awaited<ReturnType<typeof sampleRedis>>; given: number },
+  since: { othersMax: number; before: Awaited<ReturnType<typeof sampleRedis>>; given: number; wrong: string[] },
 ): Promise<Sealing> {
-  for (let bursts = 0; (await journalCounts(stand)).waiting < waitingMin && bursts < triesMax; bursts += 1) {
-    await since.burst();
-    await settled(stand);
-  }
   for (const gateway of stand.gateways) gateway.kill('SIGKILL');
   await Promise.all(stand.gateways.map(({ exited }) => exited));
-  await untilQuiet(stand, since.othersMax);
-  const { waiting, given } = await journalCounts(stand);
-  const redis = await sampleRedis(stand.redis);
-  const spent = await stand.place.open(async ({ journal }) => {
+  const { given } = await journalCounts(stand);
+  return stand.place.open(async ({ ledger, journal }) => {
+    await journal.head();
+    const ended = await sampleRedis(stand.redis);
+    for (let at = 0; at < sealedRecords; at += keysEach) {
+      await Promise.all(stand.many.map(({ id }, nth) => ledger.record(recordLike({ keyId: id, requestId: `sealed-${at + nth}` }))));
+    }
+    await untilQuiet({ ...stand, gateways: [] }, since.othersMax);
+    const { waiting } = await journalCounts(stand);
+    if (waiting === 0) since.wrong.push('no record waited to be sealed, so sealing was not measured');
+    const redis = await sampleRedis(stand.redis);
     const cpu = process.cpuUsage();
     await journal.head();
     const { user, system } = process.cpuUsage(cpu);
-    return user + system;
+    const after = await sampleRedis(stand.redis);
+    const bytes = await bytesBelow(archiveFolder(stand));
+    const calls = (given - since.given) / 2;
+    return {
+      records: waiting,
+      sealerMicros: round((user + system) / waiting, 2),
+      redisMicros: round((after.cpu.main - redis.cpu.main) / waiting, 2),
+      bytesPerRecord: round(bytes / (given + waiting), 1),
+      bytesPerWaiting: round((redis.bytesInMemory - after.bytesInMemory) / waiting, 1),
+      bytesKeptPerCall: round((ended.bytesInMemory - since.before.bytesInMemory) / calls, 1),
+    };
   });
-  const after = await sampleRedis(stand.redis);
-  const bytes = await bytesBelow(archiveFolder(stand));
-  const calls = (given - since.given) / 2;
+}
+
+/** A record as long as those of calls, which comes from no call. */
+function recordLike({ keyId, requestId }: { keyId: string; requestId: string }): RecordFacts {
   return {
-    records: waiting,
-    sealerMicros: round(spent / waiting, 2),
-    redisMicros: round((after.cpu.main - redis.cpu.main) / waiting, 2),
-    bytesPerRecord: round(bytes / given, 1),
-    bytesPerWaiting: round((redis.bytesInMemory - after.bytesInMemory) / waiting, 1),
-    bytesKeptPerCall: round((after.bytesInMemory - since.before.bytesInMemory) / calls, 1),
+    ...{ kind: 'call.refused', requestId, keyId, environment: 'live', address: '127.0.0.1', upstream: 'up', method: 'tools/call' },
+    ...{ tool: 'checked', argumentsHash: 'x'.repeat(64), rule: 'up.tools[1]', ruleRevision: 'x'.repeat(12), decision: 'refused' },
+    ...{ reason: 'TOOL_NOT_ALLOWED', status: 403 },
   };
 }
 
