@@ -8,6 +8,8 @@ export interface Parameters {
   readonly leased: Costs;
   /** Cores that one gateway's run had: those of the machine less what others used. */
   readonly cores: number;
+  /** Of the calls that the costs alone would let pass, how many passed with one gateway: processes also wait to be woken, and for each other's caches. */
+  readonly efficiency: number;
   /** Microseconds in a second that each gateway takes, and Redis for it, while nobody calls. */
   readonly idle: { readonly gateway: number; readonly redis: number };
 }
@@ -29,10 +31,21 @@ export function parametersOf({ points, idle, sealing, machine }: Measurement): P
     cores: machine.cores - wide.coresOthers - wide.coresStolen,
     idle: { gateway: one.gatewayMicros, redis: one.redisMicros },
   };
-  const given = { ...parameters, sealing };
-  const plain = costsFrom(given, [find({ accounts: 'many', connections: 1 }), wide, find({ accounts: 'one' })]);
-  const leased = costsFrom(given, [find({ accounts: 'many', leased: true }), find({ accounts: 'one', leased: true })], plain);
-  return { ...parameters, plain, leased };
+  const given = { ...parameters, efficiency: 1, sealing };
+  const plainPoints = [find({ accounts: 'many', connections: 1 }), wide, find({ accounts: 'one' })];
+  const leasedPoints = [find({ accounts: 'many', leased: true }), find({ accounts: 'one', leased: true })];
+  const plain = costsFrom(given, plainPoints);
+  const leased = costsFrom(given, leasedPoints, plain);
+  const efficiency = efficiencyOf(given, [...plainPoints, ...leasedPoints], { plain, leased });
+  return { ...parameters, efficiency, plain, leased };
+}
+
+/** The geometric mean over the points that the costs were taken from. */
+function efficiencyOf(given: Given, points: readonly Point[], { plain, leased }: { plain: Costs; leased: Costs }): number {
+  const logs = points.map((point) =>
+    Math.log(point.perSecond / simulatePoint(point, { ...given, costs: point.leased ? leased : plain }).perSecond),
+  );
+  return Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
 }
 
 export function findPoint(points: readonly Point[], wanted: Partial<Point>): Point {
@@ -41,20 +54,34 @@ export function findPoint(points: readonly Point[], wanted: Partial<Point>): Poi
   return found;
 }
 
-/** The point as the model has it. */
+/**
+ * The point as the model has it. Sealing lags behind calls by seconds, so what is sealed while a point is measured is not what its own calls
+ * brought: how much that was is taken from the point.
+ */
 export function simulatePoint(
-  point: Pick<Point, 'gateways' | 'connections' | 'accounts' | 'leased'>,
-  { costs, cores, idle }: { costs: Costs; cores: number; idle: Parameters['idle'] },
+  point: Pick<Point, 'gateways' | 'connections' | 'accounts' | 'leased' | 'sealed' | 'calls'>,
+  { costs, cores, idle, efficiency }: { costs: Costs } & Pick<Parameters, 'cores' | 'idle' | 'efficiency'>,
 ): Simulated {
   const { gateways, connections, accounts, leased } = point;
+  const sealedShare = Math.max(0, point.sealed) / (recordsPerCall * point.calls);
+  const lagging = { ...costs, sealer: costs.sealer * sealedShare, sealed: costs.sealed * sealedShare };
   return simulate({
-    ...{ costs, gateways, callers: connections, joint: leased, calls, seed },
+    costs: slowed(lagging, efficiency),
+    ...{ gateways, callers: connections, joint: leased, calls, seed },
     cores: cores - (gateways * (idle.gateway + idle.redis)) / 1e6,
     ...{ shards: 1, delay: 0, partitions: accounts === 'one' ? 1 : keysEach },
   });
 }
 
-type Given = Pick<Parameters, 'cores' | 'idle'> & { readonly sealing: Measurement['sealing'] };
+/** The same work where everything takes longer than its own processor time. */
+export function slowed({ load, stub, gateway, redis, sealer, sealed }: Costs, efficiency: number): Costs {
+  const work = <Work extends Record<string, number>>(of: Work) =>
+    Object.fromEntries(Object.entries(of).map(([name, micros]) => [name, micros / efficiency])) as Work;
+  const slow = { load: work({ ...load }), stub: work({ ...stub }), gateway: work({ ...gateway }), redis: work({ ...redis }) };
+  return { ...slow, sealer: sealer / efficiency, sealed: sealed / efficiency };
+}
+
+type Given = Pick<Parameters, 'cores' | 'idle' | 'efficiency'> & { readonly sealing: Measurement['sealing'] };
 
 /**
  * Three points differ in what they share: one caller shares no turns, callers of one account share scripts. So they say what a turn, a script and

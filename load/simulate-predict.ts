@@ -4,7 +4,7 @@ import type { Simulated } from './simulate-model.ts';
 import { type Parameters, simulatePoint } from './simulate-parameters.ts';
 
 /** Beyond this the model is said to miss. */
-export const missMax = 0.15;
+const missMax = 0.15;
 
 export interface Prediction {
   readonly point: Point;
@@ -13,6 +13,10 @@ export interface Prediction {
   readonly error: number;
   /** True where the parameters were taken from this very point, so that its error says little. */
   readonly given: boolean;
+}
+
+export function isMissed({ error }: Prediction): boolean {
+  return Math.abs(error) > missMax;
 }
 
 /** What the model says of every point that was measured, except where each turn of Redis waits for a disk, which it does not have. */

@@ -102,6 +102,39 @@ export function fleetOf(
   };
 }
 
+/** A fleet as the model has it, and how long calls take in it. */
+export interface FleetRun {
+  readonly gateways: number;
+  readonly shards: number;
+  readonly callers: number;
+  readonly perSecond: number;
+  /** Of the busiest of each kind, and milliseconds. */
+  readonly gatewayBusy: number;
+  readonly redisBusy: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/**
+ * What the arithmetic says is needed, run: gateways and Redis servers of the number that `fleetOf` gives, as many callers as Little's law asks
+ * for, partitions dealt out evenly. Nothing is sealed in it, because one sealer ends long before.
+ */
+export function runFleet(rate: number, { costs, joint, reach }: { costs: Costs; joint: boolean; reach: Reach }): FleetRun {
+  const gateways = Math.ceil(rate / (planned * reach.gateway));
+  const shards = Math.ceil(rate / (planned * reach.shard));
+  const callers = Math.max(gateways, Math.ceil((rate * fleetCallMs) / 1000));
+  const alone = { ...costs, load: free, stub: free, sealer: 0, sealed: 0 };
+  const { perSecond, busiest, p50, p99 } = simulate({
+    ...{ costs: alone, cores: Number.POSITIVE_INFINITY, joint, delay: zoneDelay, seed },
+    ...{ gateways, shards, callers, partitions: shards * partitionsPerShard, calls: Math.max(20_000, callers * 8) },
+  });
+  return { gateways, shards, callers, perSecond, gatewayBusy: busiest.gateway, redisBusy: busiest.redis, p50, p99 };
+}
+
+/** What a call takes where nothing is full yet, ms. */
+const fleetCallMs = 2.7;
+const partitionsPerShard = 4;
+
 /** As gather.ts has it. */
 const recordsPerSegment = 2_500;
 

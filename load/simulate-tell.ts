@@ -1,8 +1,8 @@
 import type { Measurement } from './scale.ts';
 import { nameOf } from './scale-tell.ts';
 import type { Parameters } from './simulate-parameters.ts';
-import { missMax, type Prediction } from './simulate-predict.ts';
-import { accounts, farAdmits, fleetOf, limitsOf, planned, type Reach, reachOf, spreads, waitsOf } from './simulate-reach.ts';
+import { isMissed, type Prediction } from './simulate-predict.ts';
+import { accounts, farAdmits, fleetOf, limitsOf, planned, type Reach, reachOf, runFleet, spreads, waitsOf } from './simulate-reach.ts';
 
 const rates = [10_000, 100_000, 1_000_000] as const;
 
@@ -10,7 +10,7 @@ const row = (cells: readonly unknown[]) => console.log(cells.map((cell, at) => `
 const whole = (value: number) => Math.round(value).toLocaleString('en');
 const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
 
-export function tellPredictions({ plain, leased, cores, idle }: Parameters, predictions: readonly Prediction[]): void {
+export function tellPredictions({ plain, leased, cores, idle, efficiency }: Parameters, predictions: readonly Prediction[]): void {
   console.log('From one gateway alone, microseconds of processor time:\n');
   row(['', 'per call', 'per script', 'per turn', 'other threads']);
   for (const [name, costs] of [['', plain] as const, [' with leases', leased] as const]) {
@@ -22,10 +22,14 @@ export function tellPredictions({ plain, leased, cores, idle }: Parameters, pred
   }
   row(['sealing, of a gateway and of Redis', ...[plain.sealer, plain.sealed].map((each) => each.toFixed(1))]);
   row(['a gateway without calls, and Redis for it', `${idle.gateway} and ${idle.redis} in a second`]);
-  console.log(`\nPredicted on ${cores.toFixed(2)} cores; (given) = the parameters are from this point\n`);
+  const percentGiven = (efficiency * 100).toFixed(0);
+  console.log(
+    `\nPredicted on ${cores.toFixed(2)} cores of which ${percentGiven} % is work; (given) = the parameters are from this point\n`,
+  );
   row(['', 'predicted/s', 'measured/s', 'error', '', 'p50 pred.', 'p50 meas.']);
-  for (const { point, simulated, error, given } of predictions) {
-    const told = given ? '(given)' : Math.abs(error) > missMax ? 'MISSED' : '';
+  for (const prediction of predictions) {
+    const { point, simulated, error, given } = prediction;
+    const told = isMissed(prediction) ? 'MISSED' : given ? '(given)' : '';
     const cells = [whole(simulated.perSecond), whole(point.perSecond), `${(error * 100).toFixed(1)} %`, told];
     row([nameOf(point), ...cells, simulated.p50.toFixed(2), point.p50.toFixed(2)]);
   }
@@ -54,6 +58,14 @@ export function tellReach(measurement: Measurement, { plain, leased, idle }: Par
       const { gateways, shards, shardsByMemory, sealers, segmentsPerSecond, bytesPerDay, bytesRemembered, coresIdle } = fleet;
       const rest = [sealers, segmentsPerSecond, bytesPerDay / 1e12, bytesRemembered / 1e9, coresIdle].map((each) => each.toFixed(1));
       row([`${whole(rate)} a second, ${name}`, gateways, shards, shardsByMemory, ...rest]);
+    }
+  console.log('\nSimulated: those gateways and Redis servers, as many callers as keep them at it, calls of many accounts\n');
+  row(['', 'gateways', 'Redis', 'callers', 'calls/s', 'gw busy', 'Redis busy', 'p50', 'p99']);
+  for (const { name, costs, joint, reach } of ways)
+    for (const rate of rates) {
+      const { gateways, shards, callers, perSecond, gatewayBusy, redisBusy, p50, p99 } = runFleet(rate, { costs, joint, reach });
+      const measures = [percent(gatewayBusy), percent(redisBusy), p50.toFixed(2), p99.toFixed(2)];
+      row([`${whole(rate)} a second, ${name}`, gateways, shards, whole(callers), whole(perSecond), ...measures]);
     }
   tellSpreads(measurement, ways);
   const usual = waitsOf(plain, { joint: false, reach: ways[0]?.reach ?? reachOf(plain, { joint: false }) });

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Measurement } from './scale.ts';
 import { parametersOf } from './simulate-parameters.ts';
-import { predict } from './simulate-predict.ts';
+import { isMissed, predict } from './simulate-predict.ts';
 import { tellPredictions, tellReach } from './simulate-tell.ts';
 
 /**
@@ -18,3 +18,4 @@ const parameters = parametersOf(measurement);
 const predictions = predict(measurement, parameters);
 tellPredictions(parameters, predictions);
 tellReach(measurement, parameters);
+process.exitCode = predictions.some(isMissed) ? 1 : 0;
