@@ -65,9 +65,11 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   let { refreshMs } = config.secrets;
   let { drainMsMax } = config.limits;
   let reloading = Promise.resolve();
+  let away = false;
   const reload = (asked: 'by change' | 'by refresh' = 'by change') => {
     // One after the other: of two that overlap, the one that read the older text could be the last to take effect.
     const reloaded = reloading.then(async () => {
+      away = composed.trouble() !== undefined;
       let next = await readConfig(options);
       while (next.sources.some((path) => !sources.includes(path))) {
         // A file that was named just now is watched first and then read again, so that no change of it is missed.
@@ -86,6 +88,12 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       await takeConfig(composed, { next, config, log });
     });
     reloading = reloaded.catch(() => undefined);
+    void reloading.then(async () => {
+      // What came while the store was away could not be judged: it is read again until it was.
+      if (!away && composed.trouble() === undefined) return;
+      await wait(reloadAgainMs, undefined, { ref: false });
+      if (!draining) await reload('by refresh').catch((error) => log.fault('a reload failed', error));
+    });
     return reloaded;
   };
   const watching = watchConfig({
@@ -123,6 +131,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   };
 }
 
+const reloadAgainMs = 1_000;
 /** What calls that were cut get to answer and settle; whatever still runs then loses its connections. */
 const lastAnswersMs = 1_000;
 

@@ -65,6 +65,7 @@ export async function inspectMasters(
 }
 
 function unanswered(reason: unknown): Error {
+  if (reason instanceof StoreUnreachable) return reason;
   const why = reason instanceof Error ? reason.message : 'it has no master';
   if (why.startsWith('NOPERM'))
     return new Error(`Redis refuses what has to be asked before its use: ${why}. Grant that to keygate's account.`);
@@ -88,6 +89,7 @@ async function nameProblems(connection: Connection): Promise<string[]> {
   const types = Object.entries(partitionTypes).flat();
   const visits = everyPartition().map(async (partition) => {
     const said = String(await connection.run(script, [prefixOf(partition)], types).catch(refused));
+    if (isPassing(said)) throw new StoreUnreachable(`Redis takes no writes now: ${said}`);
     return said === ''
       ? []
       : [`The Redis store cannot be used: ${said}. Grant what is missing to keygate's account, or use another database.`];
@@ -106,6 +108,11 @@ async function nameProblems(connection: Connection): Promise<string[]> {
 function refused(error: unknown): string {
   if (error instanceof Error && isAnswer(error)) return error.message;
   throw error;
+}
+
+/** No memory, no disk, no replicas, a script that does not end: operators put these right while gateways wait. @param said by the server, or by a script of what it was told */
+export function isPassing(said: string): boolean {
+  return /(?:^|refused: )(?:OOM|MISCONF|NOREPLICAS|BUSY) /.test(said);
 }
 
 function isAnswer(error: unknown): boolean {

@@ -21,6 +21,7 @@ import { tellRefusedWrites } from './refused-writes.ts';
 import { createReplays } from './replays.ts';
 import { restore } from './restore.ts';
 import { requireWhole } from './restore-mark.ts';
+import { isPassing } from './startup.ts';
 import { createRedisThrottle } from './throttle.ts';
 import { createWriteNames } from './write-names.ts';
 
@@ -67,7 +68,8 @@ export async function openRedisStore(options: {
     // A server that went away meanwhile has said nothing about the store on it.
     const trouble = connection.trouble();
     await close();
-    throw trouble === undefined ? error : new StoreUnreachable(trouble, { cause: error });
+    if (trouble !== undefined) throw new StoreUnreachable(trouble, { cause: error });
+    throw error instanceof Error && isPassing(error.message) ? new StoreUnreachable(error.message, { cause: error }) : error;
   }
   const counting = { connection, clock, calendar, instance, thresholds };
   const leased = withLeases(createRedisLedger(counting), counting);

@@ -153,7 +153,10 @@ export function createEndpoint(ports: EndpointPorts, first: Webhook): Endpoint {
       if (running || state !== 'open' || clock.monotonic() < notBefore) return;
       running = follow()
         .catch((error: unknown) => {
-          if (state === 'open') failed(error instanceof Error ? error.message : 'unknown reason');
+          if (state !== 'open') return;
+          // The receiver did nothing wrong: it is not made to wait longer and longer for what the store did.
+          notBefore = clock.monotonic() + firstWaitMs;
+          log.warn('the store did not answer for a webhook; it is asked again', { ...facts, reason: reasonOf(error), inMs: firstWaitMs });
         })
         .finally(() => {
           running = undefined;
@@ -168,4 +171,8 @@ export function createEndpoint(ports: EndpointPorts, first: Webhook): Endpoint {
       await duties.release(name).catch(() => undefined);
     },
   };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown reason';
 }

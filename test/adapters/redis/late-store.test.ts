@@ -86,3 +86,15 @@ test('a server that goes away while a gateway starts is waited for, as one that 
   await until(async () => store.trouble() === undefined, 'the store is open');
   expect(await once('first')).toBe(true);
 });
+
+test('a server without memory is waited for, and with memory again the gateway serves by itself (A45)', async () => {
+  const redis = await startRedis();
+  onTestFinished(() => redis.stop());
+  await redis.cli('config', 'set', 'maxmemory', '1');
+  const { store, once } = await open(redis.url, { mode: 'server', replicas: 1 });
+  expect(store.trouble()).toMatch(/takes no writes now: OOM/);
+  await expect(once('first')).rejects.toThrow('The store is not open');
+  await redis.cli('config', 'set', 'maxmemory', '0');
+  await until(async () => store.trouble() === undefined, 'the store is open');
+  expect(await once('first')).toBe(true);
+});
