@@ -9,7 +9,7 @@ import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
-import { createHttpUpstreams } from './adapters/upstream/http.ts';
+import { createUpstreams } from './adapters/upstream/upstreams.ts';
 import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
 import { apiParts } from './compose-api.ts';
 import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
@@ -25,7 +25,10 @@ import type { Arrived } from './stages/reached.ts';
 import { systemClock } from './system-clock.ts';
 
 export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
-export const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
+const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
+
+/** Sessions at servers with HTTP+SSE, each with a stream of its own. */
+const eventLinks = { linksMax: 1_000, linksPerKeyMax: 100, sessionsMax: 10_000, idleMs: 600_000, startTimeoutMs: 10_000 } as const;
 
 /** Everything one gateway process is made of. Nothing listens yet. */
 export async function composeGateway(config: Config, log: Log) {
@@ -50,7 +53,7 @@ export async function composeGateway(config: Config, log: Log) {
   const metrics = createMetrics({ running: () => live.size });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
-  const upstreams = createHttpUpstreams({ targets: targetsOf(policy()), limits: upstreamPools });
+  const upstreams = createUpstreams(upstreamsOf(policy, log));
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
@@ -113,7 +116,7 @@ export async function composeGateway(config: Config, log: Log) {
 function changesOf(parts: {
   settings: LiveSettings;
   store: Store;
-  upstreams: ReturnType<typeof createHttpUpstreams>;
+  upstreams: ReturnType<typeof createUpstreams>;
   webhooks: Webhooks;
   retries: { close(): void };
 }) {
@@ -127,7 +130,7 @@ function changesOf(parts: {
       const next = settings.prepare(from);
       await requirePepper(store, from);
       settings.swap(next);
-      upstreams.configure(targetsOf(next.policy));
+      upstreams.configure(next.policy.upstreams);
       webhooks.configure(from.webhooks);
     },
     async close() {
@@ -141,6 +144,11 @@ function changesOf(parts: {
 
 export type Composed = Awaited<ReturnType<typeof composeGateway>>;
 
-export function targetsOf(policy: Policy): Map<string, string> {
-  return new Map([...policy.upstreams].map(([name, { url }]) => [name, url]));
+/** What every set of upstreams is made with. */
+export function upstreamsOf(policy: () => Policy, log: Log) {
+  const bytes = () => policy().limits;
+  return {
+    ...{ targets: policy().upstreams, pools: upstreamPools, sse: eventLinks, bytes },
+    ...{ environment: process.env, clock: systemClock, log, newId: randomUUID },
+  };
 }

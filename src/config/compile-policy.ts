@@ -1,4 +1,4 @@
-import type { Condition, Endpoint, Policy, Upstream } from '../domain/policy.ts';
+import type { Condition, Endpoint, Policy, Target, Upstream } from '../domain/policy.ts';
 import { prefixOf } from '../domain/prefix.ts';
 import { compileUpstreamPolicy } from '../domain/rule.ts';
 import type { Config, EndpointConfig, UpstreamConfig } from './schema.ts';
@@ -37,10 +37,17 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
   const annotated = tools === 'annotations';
   const sections = { tools: annotated ? [] : tools, resources, prompts, methods };
   return {
+    ...targetOf(upstream),
     policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition }),
     url: upstream.url,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
   };
+}
+
+function targetOf({ name, transport, stdio }: UpstreamConfig): Target {
+  if (transport !== 'stdio') return { transport };
+  if (!stdio) throw new Error(`upstream ${name} has no command`);
+  return { transport, command: stdio.command, children: stdio.children };
 }
 
 /** Host may spell the default port out (RFC 9110, section 7.2). */

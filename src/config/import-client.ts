@@ -1,5 +1,4 @@
 import { isOwnedHeader } from './credential.ts';
-import { notInBuild } from './not-in-build.ts';
 import { closest, type Finding } from './problems.ts';
 import { writtenSchema } from './schema.ts';
 import { child, type List, leafAt, leafText, type Members, membersAt, type Place, type Tree } from './tree.ts';
@@ -77,8 +76,8 @@ function upstreamOf(server: Tree, name: string, findings: Finding[], warnings: F
   const url = child(server, 'httpUrl') ?? child(server, 'serverUrl') ?? child(server, 'url');
   const transport = leafText(server, 'type') ?? leafText(server, 'transport');
   const command = child(server, 'command');
-  if (!url || transport === 'sse' || transport === 'stdio') {
-    findings.push(unusable(server, command ?? child(server, 'type') ?? child(server, 'transport'), command ? 'stdio' : transport));
+  if (!url && !command) {
+    findings.push(unusable(server));
     return undefined;
   }
   const grant = (pattern: string): List => {
@@ -88,22 +87,47 @@ function upstreamOf(server: Tree, name: string, findings: Finding[], warnings: F
     ]);
     return { kind: 'list', at: server.at, items: [rule] };
   };
-  const credentials = credentialsOf(child(server, 'headers'), warnings);
   return membersAt(server.at, [
-    ['url', url],
-    ...credentials.map((credential): [string, Tree] => ['credential', credential]),
+    ...(command && transport !== 'sse' && transport !== 'http'
+      ? commandOf(server, warnings)
+      : placeOf(server, { url, transport, warnings })),
     ['tools', leafAt(server.at, 'annotations')],
     ['resources', grant('**')],
     ['prompts', grant('*')],
   ]);
 }
 
-function unusable(server: Members, node: Tree | undefined, transport: string | undefined): Finding {
-  const hint = notInBuild(['upstreams', '*', 'transport'], transport);
-  if (node && hint !== undefined) return { ...node.at, message: 'is not supported', hint };
+function unusable(server: Members): Finding {
   const names = [...server.members.keys()];
-  const meant = ['url', 'httpUrl', 'serverUrl'].map((known) => closest(known, names)).find((found) => found !== undefined);
-  return { ...server.at, message: 'has no url', ...(meant !== undefined && { hint: `is ${meant} meant to be url?` }) };
+  for (const known of ['url', 'httpUrl', 'serverUrl', 'command']) {
+    const meant = closest(known, names);
+    const named = known === 'command' ? 'command' : 'url';
+    if (meant !== undefined) return { ...server.at, message: `has no ${named}`, hint: `is ${meant} meant to be ${named}?` };
+  }
+  return { ...server.at, message: 'has no url and no command' };
+}
+
+function placeOf(
+  server: Members,
+  { url, transport, warnings }: { url: Tree | undefined; transport: string | undefined; warnings: Finding[] },
+): [string, Tree][] {
+  const credentials = credentialsOf(child(server, 'headers'), warnings);
+  const written = child(server, 'type') ?? child(server, 'transport');
+  return [
+    ...(url ? [['url', url] satisfies [string, Tree]] : []),
+    ...(transport === 'sse' && written ? [['transport', leafAt(written.at, 'sse')] satisfies [string, Tree]] : []),
+    ...credentials.map((credential): [string, Tree] => ['credential', credential]),
+  ];
+}
+
+/** A command as the client would start it, in the folder it says. */
+function commandOf(server: Members, warnings: Finding[]): [string, Tree][] {
+  const file = child(server, 'envFile');
+  if (file) warnings.push({ ...file.at, message: 'is not read: the child gets nothing of it', hint: 'name its variables under env' });
+  return ['command', 'args', 'env', 'cwd'].flatMap((member): [string, Tree][] => {
+    const node = child(server, member);
+    return node ? [[member, node]] : [];
+  });
 }
 
 /** No element, or one: the value of `credential`. Headers that keygate sets itself are left out, because clients write them out of habit. */

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import { configJsonSchema } from './json-schema.ts';
 import { notInBuild } from './not-in-build.ts';
 import { closest, type Finding } from './problems.ts';
-import { child, find, type Tree, toPlain } from './tree.ts';
+import { find, type Tree, toPlain } from './tree.ts';
 
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
@@ -25,8 +25,6 @@ function ofIssue(issue: Issue, path: Path, tree: Tree): Finding[] {
   const value = found.missing ? undefined : toPlain(found.node);
   const absent = notInBuild(path, value);
   if (absent !== undefined) return [{ ...found.place, message: 'has a value that is not supported', hint: absent }];
-  // A server that is started by a command has no url; that it is a command says it all.
-  if (found.missing && path.at(-1) === 'url' && child(found.node, 'command')) return [];
   if (found.missing && issue.code !== 'custom') return [{ ...found.place, message: 'is required', absent: true }];
   const hint = hintOf(issue, path, value);
   return [{ ...found.place, message: textOf(issue), ...(hint !== undefined && { hint }) }];
@@ -37,10 +35,8 @@ function isOuter(issue: Issue): boolean {
 }
 
 function ofUnknown(keys: readonly string[], path: Path, tree: Tree): Finding[] {
-  const partOfCommand = ['args', 'env', 'cwd'];
-  const shown = keys.includes('command') ? keys.filter((key) => !partOfCommand.includes(key)) : keys;
   const known = knownMembers(path);
-  return shown.map((key): Finding => {
+  return keys.map((key): Finding => {
     const { place, node } = find(tree, [...path, key]);
     const absent = notInBuild([...path, key], toPlain(node));
     if (absent !== undefined) return { ...place, message: 'is not supported', hint: absent };

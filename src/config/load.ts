@@ -1,8 +1,10 @@
 import { extname, resolve } from 'node:path';
 import { checkEndpoints } from './check-endpoints.ts';
 import { checkStore } from './check-store.ts';
+import { checkTransports } from './check-transports.ts';
 import { checkUpstreams, type TextCheck } from './check-upstreams.ts';
 import { addDefaultSecrets } from './defaults.ts';
+import { commandWarnings } from './find-command.ts';
 import { importClient } from './import-client.ts';
 import { interpolate, type Sources } from './interpolate.ts';
 import { findingsOf } from './issues.ts';
@@ -54,13 +56,21 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const { tree, findings, warnings } = await prepare(opened.tree, sources);
   const result = writtenSchema.safeParse(toPlain(tree));
   const judged = result.success ? [] : findingsOf(result.error.issues, tree);
-  const later = [...findings, ...judged, ...checkUpstreams(tree, options), ...checkEndpoints(tree), ...checkStore(tree)];
+  const later = [
+    ...findings,
+    ...judged,
+    ...checkUpstreams(tree, options),
+    ...checkTransports(tree),
+    ...checkEndpoints(tree),
+    ...checkStore(tree),
+  ];
   const all = [...parsed.findings, ...later.filter((finding) => isReliable(finding, parsed))];
   const files = [...sources.files];
   const fetches = secrets.used;
   if (all.length > 0 || !result.success) return { ok: false, problems: toProblems(all, parsed), sources: files, fetches };
   const config = normalise(result.data, cwd);
-  return { ok: true, config, warnings: toProblems([...warnings, ...warningsOf(config, tree)], parsed), sources: files, fetches };
+  const told = [...warnings, ...warningsOf(config, tree), ...(await commandWarnings(config, tree, env.PATH ?? process.env.PATH))];
+  return { ok: true, config, warnings: toProblems(told, parsed), sources: files, fetches };
 }
 
 /** The parsed file, or why there is none. */

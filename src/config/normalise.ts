@@ -2,12 +2,17 @@ import { resolve } from 'node:path';
 import { urlOfListen } from './addresses.ts';
 import type { Config, UpstreamConfig, Written } from './schema.ts';
 import { readEndpoints } from './schema-endpoint.ts';
+import { readStdio } from './schema-stdio.ts';
 
 /** The configuration as the program uses it: defaults that depend on other settings filled in, paths absolute, everything frozen. */
 export function normalise(written: Written, cwd: string): Config {
   const upstreams: Record<string, UpstreamConfig> = Object.create(null);
-  for (const [name, { credential, transport: _http, ...upstream }] of Object.entries(written.upstreams)) {
-    upstreams[name] = { name, ...upstream, credentials: credential ?? [] };
+  for (const [name, { credential, url, transport = 'http', command, args, env, cwd: folder, stdio, ...upstream }] of Object.entries(
+    written.upstreams,
+  )) {
+    const started = readStdio({ command, args, env, cwd: resolve(cwd, folder ?? '.'), stdio });
+    const place = started ? { url: `stdio:${name}`, transport: 'stdio' as const, stdio: started } : { url: url ?? '', transport };
+    upstreams[name] = { name, ...place, ...upstream, credentials: credential ?? [] };
   }
   const { archive } = written.journal;
   const { prefix, pepper, seal, signing, expiry, children, guards } = written.keys;

@@ -8,19 +8,12 @@ interface Absent {
 
 const sections = ['tools', 'resources', 'prompts', 'methods'];
 const ruleMembers = ['approval'];
-const bridge = 'put an HTTP bridge such as mcp-proxy in front of the command and configure its url';
 
 /** Settings of the full interface that this build does not enforce. Accepting one would promise a protection that is not there (I6). */
 const absent: readonly Absent[] = [
   { path: ['workers'], advice: 'one process serves this machine; remove the setting' },
   { path: ['listen', 'tls'], advice: 'end TLS in a reverse proxy in front of keygate' },
   { path: ['journal', 'arguments'], values: ['full', 'metadata'], advice: 'use hash or none' },
-  { path: ['upstreams', '*', 'command'], advice: bridge },
-  { path: ['upstreams', '*', 'args'], advice: bridge },
-  { path: ['upstreams', '*', 'env'], advice: bridge },
-  { path: ['upstreams', '*', 'cwd'], advice: bridge },
-  { path: ['upstreams', '*', 'transport'], values: ['stdio'], advice: bridge },
-  { path: ['upstreams', '*', 'transport'], values: ['sse'], advice: 'use the Streamable HTTP endpoint of the server' },
   { path: ['upstreams', '*', 'passthrough'] },
   { path: ['upstreams', '*', 'pinning'] },
   ...sections.flatMap((section) => ruleMembers.map((member): Absent => ({ path: ['upstreams', '*', section, '*', member] }))),

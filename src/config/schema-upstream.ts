@@ -7,6 +7,7 @@ import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
 import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
+import { type StdioConfig, stdioMembers } from './schema-stdio.ts';
 
 export interface RuleConfig {
   /** Glob patterns, in the order written. */
@@ -31,7 +32,11 @@ export interface RuleConfig {
 
 export interface UpstreamConfig {
   name: string;
+  /** Where it is: its URL, or `stdio:<name>`. */
   url: string;
+  transport: 'http' | 'sse' | 'stdio';
+  /** Present where it is started by a command. */
+  stdio?: StdioConfig;
   environment: 'live' | 'test';
   /** Header names in lower case, each once. */
   credentials: { header: string; value: string }[];
@@ -126,8 +131,14 @@ export const upstreamSchema = z.strictObject({
   url: meaning(z.string(), (text): Reading<string> => {
     const reading = readHttpUrl(text, 'use `credential` to send a secret in a header');
     return 'value' in reading ? { value: reading.value.href } : reading;
-  }).describe('The MCP endpoint: http or https, without credentials, query or fragment.'),
-  transport: z.literal('http').optional().describe('Streamable HTTP is the only transport of this build.'),
+  })
+    .optional()
+    .describe('The MCP endpoint: http or https, without credentials, query or fragment.'),
+  transport: z
+    .enum(['http', 'sse', 'stdio'])
+    .optional()
+    .describe('http is Streamable HTTP, the default with a url; sse the older HTTP+SSE; stdio goes with a command.'),
+  ...stdioMembers,
   environment: z.enum(['live', 'test']).default('live').describe('A test key reaches only test upstreams, a live key only live ones.'),
   credential: credentialList.optional().describe('Headers that identify keygate to the upstream; agents never see them.'),
   tools: z

@@ -24,6 +24,9 @@ export function warningsOf(config: Config, tree: Tree): Finding[] {
   }
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     if (upstream.credentials.length > 0) literal(find(tree, ['upstreams', name, 'credential']).node);
+    for (const variable of Object.keys(upstream.stdio?.command.env ?? {})) {
+      if (/TOKEN|SECRET|PASSWORD|CREDENTIAL|(?:^|_)KEY$/i.test(variable)) literal(find(tree, ['upstreams', name, 'env', variable]).node);
+    }
     const rules = [upstream.tools, upstream.resources, upstream.prompts, upstream.methods];
     if (rules.every((section) => section.length === 0))
       warn(['upstreams', name], 'has no rules: every call to it is refused', 'add tools, or tools: annotations');

@@ -1,3 +1,6 @@
+import type { Message } from '../domain/message.ts';
+import type { Era } from '../domain/method.ts';
+
 /** One attempt at an upstream. Never retried, never redirected, never decoded (mcp-facts; measured-facts). */
 export interface UpstreamRequest {
   readonly upstream: string;
@@ -7,6 +10,14 @@ export interface UpstreamRequest {
   /** Flat list: name, value, name, value. Complete but for Host and Content-Length. */
   readonly headers: readonly string[];
   readonly body?: Buffer;
+  /** The scanned message that `body` is; absent for GET and DELETE. */
+  readonly message?: Message;
+  /** The caller's protocol era. */
+  readonly era: Era;
+  /** The upstream's own session id, also in the headers. */
+  readonly session?: string;
+  /** Whose request it is: what an upstream keeps for one caller is kept apart by it. */
+  readonly keyId: string;
   /** Milliseconds until the answer's head must stand. */
   readonly headTimeoutMs: number;
   /** Milliseconds of silence allowed in the body; 0 = any (streams). */
@@ -41,6 +52,6 @@ export interface UpstreamExchange {
 }
 
 export interface Upstreams {
-  /** @throws Denial UPSTREAM_FAILED where the upstream has left or moved, before anything is sent */
+  /** @throws Denial before anything is sent: UPSTREAM_FAILED where the upstream has left or moved; UPSTREAM_UNAVAILABLE, OVERLOADED, INVALID_MESSAGE */
   dispatch(request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange;
 }

@@ -1,5 +1,6 @@
-import type { RequestMessage } from '../domain/message.ts';
+import type { Message, RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
+import { scan } from '../domain/scan.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './era.ts';
@@ -25,7 +26,10 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   if (session !== undefined) headers.push('mcp-session-id', session);
   if (intent.kind === 'stream' && intent.resumed) headers.push('last-event-id', intent.resumed.eventId);
   headers.push('accept-encoding', 'identity', 'x-request-id', requestId);
-  headers.push('x-keygate-assertion', await ports.assertions.sign({ key: caller.key, ...tokenScopes(caller), audience: target.url }));
+  // A child on pipes gets no headers, so nobody there could read it.
+  if (target.transport !== 'stdio') {
+    headers.push('x-keygate-assertion', await ports.assertions.sign({ key: caller.key, ...tokenScopes(caller), audience: target.url }));
+  }
   headers.push(...target.credentials);
   return {
     upstream: upstream.name,
@@ -33,6 +37,10 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     method: verb,
     headers,
     ...(body ? { body } : {}),
+    ...messageOf(intent, policy.limits),
+    era: admitted.era,
+    ...(session === undefined ? {} : { session }),
+    keyId: caller.key.id,
     headTimeoutMs: policy.limits.upstreamTimeoutMs,
     silenceTimeoutMs: verb === 'GET' ? 0 : policy.limits.upstreamTimeoutMs,
     long: verb === 'GET',
@@ -65,6 +73,14 @@ function nameHeader(message: RequestMessage, sent: unknown): string | undefined 
   const name = member && message.params[member];
   if (typeof sent !== 'string' || name === undefined) return undefined;
   return decodeHeaderValue(sent) === name ? sent : encodeHeaderValue(name);
+}
+
+/** The message that `bodyOf` gives the bytes of. An answer's bytes were spliced, so its places are read anew. */
+function messageOf(intent: Admitted['intent'], { jsonDepthMax, jsonNodesMax }: Admitted['policy']['limits']): { message?: Message } {
+  if (intent.kind === 'request' || intent.kind === 'notification') return { message: intent.message };
+  if (intent.kind !== 'answer') return {};
+  const scanned = scan(intent.body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
+  return scanned.ok ? { message: scanned.message } : {};
 }
 
 function bodyOf(intent: Admitted['intent']): Buffer | undefined {

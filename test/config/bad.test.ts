@@ -12,14 +12,8 @@ const expected: Record<string, string | string[]> = {
   'absent-approval.yaml': '4:47 upstreams.wiki.tools[0].approval: is not supported (hint: not in this build)',
   'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
-  'absent-command.yaml':
-    '2:11 upstreams.wiki.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
   'absent-passthrough.yaml': '4:5 upstreams.wiki.passthrough: is not supported (hint: not in this build)',
   'absent-pinning.yaml': '4:5 upstreams.wiki.pinning: is not supported (hint: not in this build)',
-  'absent-sse.yaml':
-    '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
-  'absent-stdio.yaml':
-    '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
   'absent-tls.yaml': '1:11 listen.tls: is not supported (hint: not in this build; end TLS in a reverse proxy in front of keygate)',
   'absent-workers.yaml':
     '1:1 workers: has a value that is not supported (hint: not in this build; one process serves this machine; remove the setting)',
@@ -59,16 +53,33 @@ const expected: Record<string, string | string[]> = {
   'charge-word.yaml': '4:47 upstreams.wiki.tools[0].charge: must be a mapping',
   'children-depth.yaml': '1:21 keys.children.depthMax: must be at most 16 (hint: every ancestor of a key is checked at every call)',
   'client-collision.json': '4:5 mcpServers.my-wiki: becomes the upstream my-wiki, a name that is taken (hint: rename one of the two)',
-  'client-command.json':
-    '3:16 mcpServers.Files.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
+  'client-comand.json': '1:19 mcpServers.wiki: has no command (hint: is comand meant to be command?)',
   'client-input.json':
     '4:91 servers.wiki.headers.Authorization: asks the client for an ${input:…}, which a gateway cannot do (hint: use ${env:NAME} or ${file:/path} instead)',
   'client-list.json': '1:3 mcpServers: must be a mapping',
   'client-native.json':
     '1:65 mcpServers.wiki.credential: is a setting of keygate in a client file (hint: write this server under `upstreams`)',
   'client-no-url.json': '1:19 mcpServers.wiki: has no url (hint: is ulr meant to be url?)',
+  'client-nothing.json': '1:19 mcpServers.wiki: has no url and no command',
   'client-reserved.json': '1:19 mcpServers.MCP: is a reserved name (hint: choose another name than mcp, sse, api, connect)',
-  'client-sse.json': '1:28 mcpServers.old.type: is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
+  'command-and-url.yaml':
+    '2:43 upstreams.wiki.command: stands beside a url (hint: a server is either reached at its url or started by its command)',
+  'command-args-number.yaml': '2:40 upstreams.wiki.args[1]: must be a string (hint: write it in quotes)',
+  'command-credential.yaml': '2:25 upstreams.wiki.credential: is a header, and a command gets none (hint: pass its secrets in env)',
+  'command-empty.yaml': '2:11 upstreams.wiki.command: must not be empty',
+  'command-env-name.yaml':
+    '2:25 upstreams.wiki.env: has a name that no environment variable can have (hint: letters, digits and "_", not beginning with a digit)',
+  'command-env-nul.yaml': '2:32 upstreams.wiki.env.A: must not contain NUL',
+  'command-env-unset.json':
+    '3:68 mcpServers.Files.env.TOKEN: needs the environment variable KEYGATE_NOT_SET, which is not set (hint: set KEYGATE_NOT_SET, or write ${KEYGATE_NOT_SET:-default})',
+  'command-missing.yaml': [
+    '4:5 upstreams.wiki.args: says nothing without a command',
+    '5:5 upstreams.wiki.env: says nothing without a command',
+    '6:5 upstreams.wiki.cwd: says nothing without a command',
+    '7:5 upstreams.wiki.stdio: says nothing without a command',
+  ],
+  'command-sse.yaml': '2:25 upstreams.wiki.transport: needs a url, and there is a command (hint: leave it out, or use stdio)',
+  'command-words.yaml': '2:11 upstreams.wiki.command: must be one program, without arguments (hint: put what follows it into args)',
   'credential-blank.yaml':
     '4:42 upstreams.wiki.credential.value: must not begin or end with white space (hint: a part of the value may be empty)',
   'credential-host.yaml': '4:19 upstreams.wiki.credential.header: is a header that keygate sets itself',
@@ -138,7 +149,7 @@ const expected: Record<string, string | string[]> = {
     '2:3 upstreams.Wiki: is not a valid upstream name (hint: lower-case letters, digits, "_" and "-", at most 63, beginning with a letter or digit)',
   'nested.yaml': '1:76: nests deeper than 64 levels',
   'no-upstreams.yaml': '1:1 upstreams: is required',
-  'no-url.yaml': '2:3 upstreams.wiki.url: is required',
+  'no-url.yaml': '2:3 upstreams.wiki.url: is required (hint: the url of the server, or a command that starts it)',
   'origin-path.yaml':
     '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
   'origin-star.yaml':
@@ -215,6 +226,10 @@ const expected: Record<string, string | string[]> = {
   'secrets-refresh.yaml': '1:12 secrets.refresh: must be from 1s to 1d (hint: such as 5m)',
   'signing-not-set.yaml':
     '1:9 keys.signing: must be the text of a JWK Set with at least one key (hint: {"keys": [{…}]}, as `keygate init` makes it)',
+  'stdio-children.yaml': '2:34 upstreams.wiki.stdio.childrenMax: must be at least 1',
+  'stdio-idle.yaml': '2:34 upstreams.wiki.stdio.idleMs: must be at least 1s',
+  'stdio-process.yaml': '2:34 upstreams.wiki.stdio.process: must be session or shared',
+  'stdio-unknown.yaml': '2:34 upstreams.wiki.stdio.idle: is not a known setting (hint: did you mean idleMs?)',
   'step-up-long.yaml': '1:11 stepUp.freshFor: must be at most 1h (hint: such as 5m)',
   'step-up-operators.yaml': '1:11 stepUp.operators: must be true or false',
   'store-cluster.yaml': '1:1 store: has a database, and a cluster has none to choose from',
@@ -245,6 +260,10 @@ const expected: Record<string, string | string[]> = {
   'thresholds-high.yaml': '1:29 budgets.thresholds[1]: must be a whole percentage from 1 to 100 (hint: such as 80)',
   'thresholds-none.yaml': '1:12 budgets.thresholds: must not be empty',
   'tools-word.yaml': '4:5 upstreams.wiki.tools: must be annotations or a list',
+  'transport-stdio-alone.yaml': '2:3 upstreams.wiki.url: is required (hint: stdio needs a command)',
+  'transport-stdio-url.yaml':
+    '4:5 upstreams.wiki.transport: needs a command, and there is a url (hint: use http or sse, or a command in place of the url)',
+  'transport-word.yaml': '2:43 upstreams.wiki.transport: must be http or sse or stdio',
   'two-documents.yaml': '4:1: has more than one YAML document (hint: remove the --- between them)',
   'unknown-limit.yaml': '1:11 limits.bodyBytes: is not a known setting',
   'unknown-rule.yaml': '4:47 upstreams.wiki.tools[0].prise: is not a known setting (hint: did you mean price?)',

@@ -23,6 +23,7 @@ describe('importClient', () => {
       'github-work': {
         name: 'github-work',
         url: 'https://mcp.example.com/mcp',
+        transport: 'http',
         environment: 'live',
         credentials: [{ header: 'authorization', value: 'Bearer secret' }],
         tools: 'annotations',

@@ -52,6 +52,7 @@ describe('the default configuration', () => {
         demo: {
           name: 'demo',
           url: 'http://127.0.0.1:8090/mcp',
+          transport: 'http',
           environment: 'live',
           credentials: [{ header: 'authorization', value: 'Bearer demo-backend-credential' }],
           tools: [
@@ -155,6 +156,7 @@ limits: { bodyBytesMax: 64KiB, answerBytesMax: 100, upstreamTimeoutMs: 5s, holdM
       upstreams: {
         wiki: {
           url: 'https://wiki.example.com/',
+          transport: 'http',
           environment: 'test',
           credentials: [
             { header: 'x-key', value: 'o'.repeat(32) },

@@ -1,8 +1,9 @@
 import { Denial } from '../../domain/denial.ts';
 import { createEventReader } from '../../domain/events.ts';
 import type { ResponseMessage } from '../../domain/message.ts';
+import { statelessVersion } from '../../domain/method.ts';
 import { scan, scanLimits } from '../../domain/scan.ts';
-import type { AnswerHeaders, Upstreams } from '../../ports/upstreams.ts';
+import type { AnswerHeaders, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
 
 /** What came back to a message of the gateway's own. */
 export interface Asked {
@@ -46,7 +47,9 @@ export function ask(
         'identity',
         ...options.headers,
       ],
-      ...(options.message ? { body: Buffer.from(JSON.stringify(options.message)) } : {}),
+      ...bodyOf(options.message),
+      ...sessionOf(options.headers),
+      keyId: gatewayKeyId,
       headTimeoutMs: timeoutMs,
       silenceTimeoutMs: timeoutMs,
       long: false,
@@ -71,6 +74,29 @@ export function ask(
     exchange.abort();
   }, timeoutMs);
   return promise.finally(() => clearTimeout(timer));
+}
+
+/** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
+const gatewayKeyId = 'keygate';
+
+function bodyOf(message: AskedMessage | undefined): Pick<UpstreamRequest, 'body' | 'message'> {
+  if (!message) return {};
+  const body = Buffer.from(JSON.stringify(message));
+  const scanned = scan(body, scanLimits);
+  if (!scanned.ok) throw new Error('a message of the gateway does not scan');
+  return { body, message: scanned.message };
+}
+
+function sessionOf(headers: readonly string[]): Pick<UpstreamRequest, 'era' | 'session'> {
+  const headerOf = (name: string): string | undefined => {
+    const at = headers.indexOf(name);
+    return at < 0 ? undefined : headers[at + 1];
+  };
+  const session = headerOf('mcp-session-id');
+  return {
+    era: headerOf('mcp-protocol-version') === statelessVersion ? 'stateless' : 'session',
+    ...(session === undefined ? {} : { session }),
+  };
 }
 
 function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; id: number | undefined }): Asked {

@@ -65,7 +65,8 @@ function openTarget(url: string, limits: UpstreamPoolLimits): Target {
   };
 }
 
-function exchange(pool: Pool, path: string, request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange {
+/** One attempt over a pool. @param path with its query, where it has one */
+export function exchange(pool: Pool, path: string, request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange {
   let controller: Dispatcher.DispatchController | undefined;
   let aborted = false;
   let ended = false;
