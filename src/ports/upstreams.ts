@@ -1,3 +1,6 @@
+import type { Message } from '../domain/message.ts';
+import type { Era } from '../domain/method.ts';
+
 /** One attempt at an upstream. Never retried, never redirected, never decoded (mcp-facts; measured-facts). */
 export interface UpstreamRequest {
   readonly upstream: string;
@@ -7,6 +10,14 @@ export interface UpstreamRequest {
   /** Flat list: name, value, name, value. Complete but for Host and Content-Length. */
   readonly headers: readonly string[];
   readonly body?: Buffer;
+  /** The scanned message that `body` is; absent for GET and DELETE. */
+  readonly message?: Message;
+  /** The caller's era: the form that the request is in, and that its answer must be in. */
+  readonly era: Era;
+  /** The upstream's own session id, which is among the headers too. */
+  readonly session?: string;
+  /** Whose request it is; empty where the gateway itself asks. */
+  readonly keyId: string;
   /** Milliseconds until the answer's head must stand. */
   readonly headTimeoutMs: number;
   /** Milliseconds of silence allowed in the body; 0 = any (streams). */

@@ -1,8 +1,8 @@
+import { decodeHeaderValue, encodeHeaderValue } from '../domain/header-value.ts';
 import type { RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
-import { decodeHeaderValue, encodeHeaderValue } from './era.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
@@ -33,6 +33,10 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     method: verb,
     headers,
     ...(body ? { body } : {}),
+    ...('message' in intent ? { message: intent.message } : {}),
+    era: admitted.era,
+    ...(session === undefined ? {} : { session }),
+    keyId: caller.key.id,
     headTimeoutMs: policy.limits.upstreamTimeoutMs,
     silenceTimeoutMs: verb === 'GET' ? 0 : policy.limits.upstreamTimeoutMs,
     long: verb === 'GET',

@@ -30,6 +30,7 @@ describe('importClient', () => {
         prompts: [read('read:github-work', '*')],
         methods: [],
         denials: 'jsonrpc',
+        protocol: 'auto',
       },
     });
   });

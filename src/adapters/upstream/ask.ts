@@ -1,6 +1,7 @@
 import { Denial } from '../../domain/denial.ts';
 import { createEventReader } from '../../domain/events.ts';
-import type { ResponseMessage } from '../../domain/message.ts';
+import type { Message, ResponseMessage } from '../../domain/message.ts';
+import type { Era } from '../../domain/method.ts';
 import { scan, scanLimits } from '../../domain/scan.ts';
 import type { AnswerHeaders, Upstreams } from '../../ports/upstreams.ts';
 
@@ -23,11 +24,24 @@ export interface AskedMessage {
   readonly params?: object;
 }
 
+interface Question {
+  readonly upstream: string;
+  readonly method: 'POST' | 'DELETE';
+  readonly message: AskedMessage | undefined;
+  readonly headers: readonly string[];
+  readonly era?: Era;
+  readonly url?: string | undefined;
+  /** The upstream's own session id, where it is among the headers. */
+  readonly session?: string | undefined;
+  readonly keyId?: string;
+  /** For the whole exchange; 10 s where absent. */
+  readonly timeoutMs?: number;
+}
+
 /** Sends one message and reads the whole answer, JSON or events. @throws Denial UPSTREAM_FAILED or UPSTREAM_TIMEOUT */
-export function ask(
-  upstreams: Upstreams,
-  options: { upstream: string; method: 'POST' | 'DELETE'; message: AskedMessage | undefined; headers: readonly string[] },
-): Promise<Asked> {
+export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
+  const body = options.message && Buffer.from(JSON.stringify(options.message));
+  const within = options.timeoutMs ?? timeoutMs;
   const { promise, resolve, reject } = Promise.withResolvers<Asked>();
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -46,9 +60,13 @@ export function ask(
         'identity',
         ...options.headers,
       ],
-      ...(options.message ? { body: Buffer.from(JSON.stringify(options.message)) } : {}),
-      headTimeoutMs: timeoutMs,
-      silenceTimeoutMs: timeoutMs,
+      ...(body ? { body, ...scannedOf(body) } : {}),
+      ...(options.url === undefined ? {} : { url: options.url }),
+      ...(options.session === undefined ? {} : { session: options.session }),
+      era: options.era ?? 'session',
+      keyId: options.keyId ?? '',
+      headTimeoutMs: within,
+      silenceTimeoutMs: within,
       long: false,
     },
     {
@@ -69,8 +87,13 @@ export function ask(
   const timer = setTimeout(() => {
     late = true;
     exchange.abort();
-  }, timeoutMs);
+  }, within);
   return promise.finally(() => clearTimeout(timer));
+}
+
+function scannedOf(body: Buffer): { message?: Message } {
+  const scanned = scan(body, scanLimits);
+  return scanned.ok ? { message: scanned.message } : {};
 }
 
 function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; id: number | undefined }): Asked {

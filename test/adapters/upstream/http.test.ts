@@ -25,7 +25,10 @@ test('a request that finds every connection taken fails in time, and is never se
   const send = (headTimeoutMs: number) => {
     const over = Promise.withResolvers<UpstreamFailure | 'answered'>();
     upstreams.dispatch(
-      { upstream: 'up', method: 'POST', headers: [], body: Buffer.from('{}'), headTimeoutMs, silenceTimeoutMs: 0, long: false },
+      {
+        ...{ upstream: 'up', era: 'session', keyId: 'ABCD1234', method: 'POST', headers: [], body: Buffer.from('{}') },
+        ...{ headTimeoutMs, silenceTimeoutMs: 0, long: false },
+      },
       { onHead: () => undefined, onChunk: () => true, onEnd: () => over.resolve('answered'), onFailure: over.resolve },
     );
     return over.promise;
