@@ -8,6 +8,7 @@ import { createRetries } from './adapters/retries.ts';
 import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
+import { createEraBridge, type EraBridge } from './adapters/upstream/bridge/era-bridge.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createUpstreams } from './adapters/upstream/upstreams.ts';
 import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
@@ -54,6 +55,8 @@ export async function composeGateway(config: Config, log: Log) {
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
   const upstreams = createUpstreams(upstreamsOf(policy, log));
+  const protocolOf = (name: string) => policy().upstreams.get(name)?.protocol ?? 'auto';
+  const bridge = createEraBridge({ upstreams, clock, log, protocolOf, limits: () => policy().limits, newId: randomUUID });
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
@@ -62,7 +65,7 @@ export async function composeGateway(config: Config, log: Log) {
     ledger,
     throttle,
     stepUp,
-    upstreams,
+    upstreams: bridge,
     catalogue,
     assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
     seal: settings.seal,
@@ -108,7 +111,7 @@ export async function composeGateway(config: Config, log: Log) {
     /** Why nothing can be admitted here, or undefined. */
     trouble: () => store.trouble(),
     boundTo: settings.boundTo,
-    ...changesOf({ settings, store, upstreams, webhooks, retries }),
+    ...changesOf({ settings, store, upstreams, bridge, webhooks, retries }),
   };
 }
 
@@ -117,10 +120,11 @@ function changesOf(parts: {
   settings: LiveSettings;
   store: Store;
   upstreams: ReturnType<typeof createUpstreams>;
+  bridge: EraBridge;
   webhooks: Webhooks;
   retries: { close(): void };
 }) {
-  const { settings, store, upstreams, webhooks, retries } = parts;
+  const { settings, store, upstreams, bridge, webhooks, retries } = parts;
   return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
@@ -131,11 +135,13 @@ function changesOf(parts: {
       await requirePepper(store, from);
       settings.swap(next);
       upstreams.configure(next.policy.upstreams);
+      bridge.forget();
       webhooks.configure(from.webhooks);
     },
     async close() {
       retries.close();
       await webhooks.close();
+      await bridge.close();
       await upstreams.close();
       await store.close();
     },

@@ -40,6 +40,7 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
     ...targetOf(upstream),
     policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition }),
     url: upstream.url,
+    protocol: upstream.protocol,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
   };
 }

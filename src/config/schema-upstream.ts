@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Micros } from '../domain/money.ts';
-import type { ChargeTerms, Lease, ReportedPrice, RiskLimit } from '../domain/policy.ts';
+import type { ChargeTerms, Lease, Protocol, ReportedPrice, RiskLimit } from '../domain/policy.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
 import type { Reading } from './problems.ts';
@@ -46,6 +46,7 @@ export interface UpstreamConfig {
   prompts: RuleConfig[];
   methods: RuleConfig[];
   denials: 'jsonrpc' | 'http' | 'tool-error';
+  protocol: Protocol;
 }
 
 const pattern = checked((text) => {
@@ -139,6 +140,10 @@ export const upstreamSchema = z.strictObject({
     .optional()
     .describe('http is Streamable HTTP, the default with a url; sse the older HTTP+SSE; stdio goes with a command.'),
   ...stdioMembers,
+  protocol: z
+    .enum(['auto', 'session', 'stateless'])
+    .default('auto')
+    .describe('The protocol era the server speaks: sessions (up to 2025-11-25), stateless (2026-07-28), or found out.'),
   environment: z.enum(['live', 'test']).default('live').describe('A test key reaches only test upstreams, a live key only live ones.'),
   credential: credentialList.optional().describe('Headers that identify keygate to the upstream; agents never see them.'),
   tools: z

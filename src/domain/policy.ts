@@ -77,6 +77,9 @@ export type RiskLimit =
   | { readonly kind: 'hours'; readonly from: number; readonly to: number; readonly days: readonly number[]; readonly zone: string }
   | { readonly kind: 'total'; readonly argument: string; readonly limit: number; readonly per: Per; readonly zone: string };
 
+/** Sessions (up to 2025-11-25), or 2026-07-28. */
+export type Protocol = 'auto' | 'session' | 'stateless';
+
 /** How budget, cap and policy refusals look to the client. */
 export type DenialMode = 'jsonrpc' | 'http' | 'tool-error';
 
@@ -124,6 +127,8 @@ export type Upstream = Target & {
   readonly policy: UpstreamPolicy;
   /** Where it is: its URL, or `stdio:<name>`. */
   readonly url: string;
+  /** Which protocol era it is spoken to in; `auto` finds out. */
+  readonly protocol: Protocol;
   /** Flat list: header name, value. The real credential: never logged, never shown (I5). A child has none. */
   readonly credentials: readonly string[];
 };

@@ -1,9 +1,9 @@
+import { decodeHeaderValue, encodeHeaderValue } from '../domain/header-value.ts';
 import type { Message, RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
 import { scan } from '../domain/scan.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
-import { decodeHeaderValue, encodeHeaderValue } from './era.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 

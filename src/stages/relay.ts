@@ -55,8 +55,9 @@ export function noAnswerDenial(status: number, detail: string): Denial {
   return new Denial('UPSTREAM_FAILED', { detail, facts: { upstreamStatus: status, outcome: 'unknown' } });
 }
 
-/** The refusal a failed attempt deserves. The caller is told whether the call may have taken effect. */
+/** The refusal a failed attempt deserves. The caller is told whether the call may have taken effect. A cause that is a refusal says it better. */
 export function upstreamDenial(failure: UpstreamFailure): Denial {
+  if (failure.cause instanceof Denial) return failure.cause;
   const outcome = failure.sent ? 'unknown' : 'not-sent';
   return new Denial(failure.kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { facts: { outcome } });
 }

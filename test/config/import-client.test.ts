@@ -31,6 +31,7 @@ describe('importClient', () => {
         prompts: [read('read:github-work', '*')],
         methods: [],
         denials: 'jsonrpc',
+        protocol: 'auto',
       },
     });
   });

@@ -1,9 +1,9 @@
 import { Denial } from '../../domain/denial.ts';
 import { createEventReader } from '../../domain/events.ts';
-import type { ResponseMessage } from '../../domain/message.ts';
-import { statelessVersion } from '../../domain/method.ts';
+import type { Message, ResponseMessage } from '../../domain/message.ts';
+import type { Era } from '../../domain/method.ts';
 import { scan, scanLimits } from '../../domain/scan.ts';
-import type { AnswerHeaders, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
+import type { AnswerHeaders, Upstreams } from '../../ports/upstreams.ts';
 
 /** What came back to a message of the gateway's own. */
 export interface Asked {
@@ -15,6 +15,8 @@ export interface Asked {
 const answerBytesMax = 16 * 1024 * 1024;
 const timeoutMs = 10_000;
 const nodesMax = 4_000_000;
+/** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
+const gatewayKeyId = 'keygate';
 
 /** A message of the gateway's own, made here and not read. */
 export interface AskedMessage {
@@ -24,11 +26,24 @@ export interface AskedMessage {
   readonly params?: object;
 }
 
+interface Question {
+  readonly upstream: string;
+  readonly method: 'POST' | 'DELETE';
+  readonly message: AskedMessage | undefined;
+  readonly headers: readonly string[];
+  readonly era?: Era;
+  readonly url?: string | undefined;
+  /** The upstream's own session id, where it is among the headers. */
+  readonly session?: string | undefined;
+  readonly keyId?: string;
+  /** For the whole exchange; 10 s where absent. */
+  readonly timeoutMs?: number;
+}
+
 /** Sends one message and reads the whole answer, JSON or events. @throws Denial UPSTREAM_FAILED or UPSTREAM_TIMEOUT */
-export function ask(
-  upstreams: Upstreams,
-  options: { upstream: string; method: 'POST' | 'DELETE'; message: AskedMessage | undefined; headers: readonly string[] },
-): Promise<Asked> {
+export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
+  const body = options.message && Buffer.from(JSON.stringify(options.message));
+  const within = options.timeoutMs ?? timeoutMs;
   const { promise, resolve, reject } = Promise.withResolvers<Asked>();
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -47,11 +62,13 @@ export function ask(
         'identity',
         ...options.headers,
       ],
-      ...bodyOf(options.message),
-      ...sessionOf(options.headers),
-      keyId: gatewayKeyId,
-      headTimeoutMs: timeoutMs,
-      silenceTimeoutMs: timeoutMs,
+      ...(body ? { body, ...scannedOf(body) } : {}),
+      ...(options.url === undefined ? {} : { url: options.url }),
+      ...(options.session === undefined ? {} : { session: options.session }),
+      era: options.era ?? 'session',
+      keyId: options.keyId ?? gatewayKeyId,
+      headTimeoutMs: within,
+      silenceTimeoutMs: within,
       long: false,
     },
     {
@@ -72,31 +89,13 @@ export function ask(
   const timer = setTimeout(() => {
     late = true;
     exchange.abort();
-  }, timeoutMs);
+  }, within);
   return promise.finally(() => clearTimeout(timer));
 }
 
-/** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
-const gatewayKeyId = 'keygate';
-
-function bodyOf(message: AskedMessage | undefined): Pick<UpstreamRequest, 'body' | 'message'> {
-  if (!message) return {};
-  const body = Buffer.from(JSON.stringify(message));
+function scannedOf(body: Buffer): { message?: Message } {
   const scanned = scan(body, scanLimits);
-  if (!scanned.ok) throw new Error('a message of the gateway does not scan');
-  return { body, message: scanned.message };
-}
-
-function sessionOf(headers: readonly string[]): Pick<UpstreamRequest, 'era' | 'session'> {
-  const headerOf = (name: string): string | undefined => {
-    const at = headers.indexOf(name);
-    return at < 0 ? undefined : headers[at + 1];
-  };
-  const session = headerOf('mcp-session-id');
-  return {
-    era: headerOf('mcp-protocol-version') === statelessVersion ? 'stateless' : 'session',
-    ...(session === undefined ? {} : { session }),
-  };
+  return scanned.ok ? { message: scanned.message } : {};
 }
 
 function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; id: number | undefined }): Asked {
