@@ -1,6 +1,7 @@
 import type { JsonWalk } from './json-walk.ts';
 import type { Deciding, Span } from './message.ts';
 import { readId } from './message-id.ts';
+import { readRelatedTask, relatedTaskName } from './related-task.ts';
 
 type Draft = { -readonly [member in keyof Deciding]: Deciding[member] };
 
@@ -21,13 +22,14 @@ const paramNames = foldedNames([
   'requestId',
   'protocolVersion',
   'requestState',
+  'notifications',
   '_meta',
   'progressToken',
 ]);
 const refNames = foldedNames(['type', 'name', 'uri']);
 const metaVersion = 'io.modelcontextprotocol/protocolVersion';
 const metaCapabilities = 'io.modelcontextprotocol/clientCapabilities';
-const metaNames = foldedNames([metaVersion, metaCapabilities]);
+const metaNames = foldedNames([metaVersion, metaCapabilities, relatedTaskName]);
 
 /** Reads the object at hand as `params`. Which members a method needs is judged afterwards: the method may follow. */
 export function readParams(walk: JsonWalk): ParamsRead {
@@ -52,15 +54,18 @@ function readMember(walk: JsonWalk, read: ParamsRead): void {
       if (text === undefined) wrong.push(name);
       else deciding[name] = text;
       if (name === 'name' && text !== undefined) deciding.nameSpan = { start, end: walk.at };
+      if (name === 'taskId' && text !== undefined) deciding.taskIdSpan = { start, end: walk.at };
       return;
     }
     case 'arguments':
+    case 'notifications':
     case 'requestState': {
       const start = walk.at;
-      const fits = name === 'arguments' ? walk.isObject() : walk.isString();
+      const fits = name === 'requestState' ? walk.isString() : walk.isObject();
       walk.value();
       if (fits) deciding[name] = { start, end: walk.at };
       else wrong.push(name);
+      if (fits && name === 'requestState') deciding.requestStateMember = { start: at, end: walk.at };
       return;
     }
     case 'task':
@@ -126,6 +131,9 @@ function readMeta(walk: JsonWalk, deciding: Draft): void {
     if (name === metaVersion) {
       const text = readText(walk);
       if (text !== undefined) deciding.metaProtocolVersion = text;
+    } else if (name === relatedTaskName) {
+      const related = readRelatedTask(walk);
+      if (related) deciding.relatedTask = related;
     } else {
       if (name !== metaCapabilities) refuseVariant(walk, { at, name, among: metaNames });
       else if (walk.isObject()) deciding.metaClientCapabilities = true;
