@@ -1,3 +1,4 @@
+import { statelessVersion } from './method.ts';
 import type { ParamsRead } from './params.ts';
 
 interface Needs {
@@ -5,9 +6,11 @@ interface Needs {
   readonly needed: readonly ('name' | 'uri' | 'ref' | 'taskId')[];
   /** May be absent, but not stand there as another type. */
   readonly typed?: readonly string[];
+  /** Only where the body does not claim the stateless era, which has no such method: there it is unknown, whatever its params. */
+  readonly sessionOnly?: true;
 }
 
-const byUri: Needs = { needed: ['uri'] };
+const subscribing: Needs = { needed: ['uri'], sessionOnly: true };
 const byTask: Needs = { needed: ['taskId'] };
 
 /** What each method decides on. A Map, since the method's text is the caller's: `constructor` is no method. */
@@ -15,8 +18,8 @@ const needs: ReadonlyMap<string, Needs> = new Map<string, Needs>([
   ['tools/call', { needed: ['name'], typed: ['arguments', 'task', 'requestState'] }],
   ['prompts/get', { needed: ['name'], typed: ['arguments', 'task', 'requestState'] }],
   ['resources/read', { needed: ['uri'], typed: ['task', 'requestState'] }],
-  ['resources/subscribe', byUri],
-  ['resources/unsubscribe', byUri],
+  ['resources/subscribe', subscribing],
+  ['resources/unsubscribe', subscribing],
   ['completion/complete', { needed: ['ref'], typed: ['ref.type', 'ref.name', 'ref.uri'] }],
   ['tasks/get', byTask],
   ['tasks/result', byTask],
@@ -38,6 +41,7 @@ export function unmetNeed(method: string, read: ParamsRead): string | undefined 
   const need = needs.get(method);
   if (need === undefined) return undefined;
   const { deciding, wrong } = read;
+  if (need.sessionOnly && deciding.metaProtocolVersion === statelessVersion) return undefined;
   const unmet = need.typed?.find((member) => wrong.includes(member)) ?? need.needed.find((member) => deciding[member] === undefined);
   if (unmet !== undefined) return sentence(method, unmet);
   const ref = need.needed.includes('ref') ? deciding.ref : undefined;

@@ -10,12 +10,14 @@ import type { Located } from './reached.ts';
  */
 export function judgeEra({ headers }: Pick<Located, 'headers'>, message: Message | undefined): Era {
   const version = headers['mcp-protocol-version'];
-  if (version !== undefined && !supportedVersions.includes(String(version))) {
-    throw new Denial('UNSUPPORTED_VERSION', { facts: { supported: supportedVersions, requested: String(version).slice(0, 64) } });
-  }
   const params = message && message.kind !== 'response' ? message.params : undefined;
   const claimed = params?.metaProtocolVersion;
   const discovering = message?.kind === 'request' && message.method === 'server/discover';
+  if (version !== undefined && !supportedVersions.includes(String(version))) {
+    // A request that speaks of its own version has no session: it is told the versions that work so, which are those that discover tells.
+    const supported = claimed !== undefined || discovering ? [statelessVersion] : supportedVersions;
+    throw new Denial('UNSUPPORTED_VERSION', { facts: { supported, requested: String(version).slice(0, 64) } });
+  }
   if (version !== statelessVersion) {
     if (claimed === undefined && !discovering) return 'session';
     throw new Denial('HEADER_MISMATCH', {

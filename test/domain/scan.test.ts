@@ -172,6 +172,7 @@ describe('scan: members that decide', () => {
     ['resources/read', '{}', 'uri'],
     ['resources/subscribe', '{"uri":["a"]}', 'uri'],
     ['resources/unsubscribe', '{"uri":1}', 'uri'],
+    ['resources/unsubscribe', '{"_meta":{"io.modelcontextprotocol/protocolVersion":"2025-11-25"}}', 'uri'],
     ['completion/complete', '{"ref":"ref/prompt"}', 'ref'],
     ['completion/complete', '{}', 'ref'],
     ['completion/complete', '{"ref":{"name":"n"}}', 'ref.type'],

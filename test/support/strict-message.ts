@@ -72,7 +72,7 @@ function paramsFit(method: string, params: StrictValue | undefined): boolean {
       return is('uri', 'string') && may('requestState', 'string');
     case 'resources/subscribe':
     case 'resources/unsubscribe':
-      return is('uri', 'string');
+      return is('uri', 'string') || stringOf(member(member(params, '_meta'), 'io.modelcontextprotocol/protocolVersion')) === '2026-07-28';
     case 'tasks/get':
     case 'tasks/result':
     case 'tasks/update':

@@ -21,7 +21,7 @@ function documented(heading: string): string[] {
 
 describe('dependencies', () => {
   test.each(['dependencies', 'devDependencies'] as const)('%s are pinned to one exact version', (which) => {
-    const loose = Object.entries(manifest[which]).filter(([, version]) => !/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version));
+    const loose = Object.entries(manifest[which]).filter(([, version]) => !/^(?:npm:@?[\w./-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version));
     expect(loose).toEqual([]);
   });
 
