@@ -40,6 +40,8 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
     policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition }),
     url: upstream.url,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
+    breaker: upstream.breaker,
+    limits: upstream.limits,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Environment, Per } from './key.ts';
 import type { Micros } from './money.ts';
+import type { BreakerTerms, UpstreamLimits } from './upstream-terms.ts';
 
 /** What a rule decides about: the section of an upstream's configuration it stands in. */
 export type Subject = 'tools' | 'resources' | 'prompts' | 'methods';
@@ -125,6 +126,9 @@ export interface Upstream {
   readonly url: string;
   /** Flat list: header name, value. The real credential: never logged, never shown (I5). */
   readonly credentials: readonly string[];
+  /** `false` = it is always called. */
+  readonly breaker: BreakerTerms | false;
+  readonly limits: UpstreamLimits;
 }
 
 /** Units in the names. */

@@ -57,6 +57,7 @@ export function noAnswerDenial(status: number, detail: string): Denial {
 
 /** The refusal a failed attempt deserves. The caller is told whether the call may have taken effect. */
 export function upstreamDenial(failure: UpstreamFailure): Denial {
+  if (failure.kind === 'unavailable' && failure.cause instanceof Denial) return failure.cause;
   const outcome = failure.sent ? 'unknown' : 'not-sent';
   return new Denial(failure.kind === 'timeout' ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_FAILED', { facts: { outcome } });
 }

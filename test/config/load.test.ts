@@ -63,6 +63,8 @@ describe('the default configuration', () => {
           prompts: [{ match: ['*'], scopes: ['read:demo'], price: 0, limits: [], stepUp: false }],
           methods: [],
           denials: 'jsonrpc',
+          breaker: { failures: 10, calls: 20, openForMs: 10_000 },
+          limits: { concurrencyMax: 256, queueMax: 1000, connectionsMax: 256 },
         },
       },
       agents: {},
