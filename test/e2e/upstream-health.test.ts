@@ -67,6 +67,14 @@ describe('A49: the breaker of an upstream', () => {
     },
   );
 
+  it('without any setting, ten failures in a row are enough', async () => {
+    const bench = closers.keep(await startBench({ up: { breaker: undefined } }));
+    bench.upstream.script(status(500));
+    const reasons: unknown[] = [];
+    for (let calls = 0; calls < 11; calls += 1) reasons.push((await call(bench)).json.error?.data.reason);
+    expect(reasons).toEqual([...Array.from({ length: 10 }, () => 'UPSTREAM_FAILED'), 'UPSTREAM_UNAVAILABLE']);
+  });
+
   it('a client error, however often, opens nothing', async () => {
     const bench = closers.keep(await startBench({ up: { breaker: { failures: 2 } } }));
     bench.upstream.script(only('tools/call', status(404)));
@@ -118,12 +126,12 @@ describe('A49: the bounds of an upstream', () => {
           mint: { budgets: [{ amount: '100000', per: 'total' }] },
         }),
       );
-      await measure(bench, 200);
+      await measure(bench, 100);
       // The same callers at an upstream that answers: the load is the same, only the trouble is not there.
       const beside = async (name: string): Promise<number> => {
         const crowd = gather(bench, name);
         await vi.waitFor(() => expect(crowd.asked()).toBeGreaterThan(256), { timeout: 10_000 });
-        const p99 = await measure(bench, 500);
+        const p99 = await measure(bench, 100);
         await crowd.leave();
         return p99;
       };
