@@ -2,8 +2,9 @@ import { createKnownCallers } from './adapters/callers/known-callers.ts';
 import { createConditions } from './adapters/condition.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createUpstreams } from './adapters/upstream/upstreams.ts';
-import { callerCache, upstreamsOf } from './compose.ts';
+import { callerCache } from './compose.ts';
 import { openConfigured, openLog, requireConfig, type Surroundings, stepUpOf } from './compose-store.ts';
+import { upstreamsOf } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import type { Policy } from './domain/policy.ts';
@@ -18,7 +19,7 @@ export async function openDryRuns(surroundings: Surroundings): Promise<{ dryRuns
   const policy = compilePolicy(config, createConditions().compile);
   const { store, signing } = await openConfigured(config, { serving: false, log: openLog('error') });
   const { ledger } = store;
-  const upstreams = createUpstreams(upstreamsOf(() => policy, openLog('error')));
+  const upstreams = createUpstreams(upstreamsOf({ policy: () => policy, clock: systemClock, log: openLog('error') }));
   const credentialsOf = (name: string) => policy.upstreams.get(name)?.credentials ?? [];
   const dryRuns = createDryRuns({
     callers: callersOf(config, policy, { keyring: store.keyring, publicJwks: signing.publicJwks }),

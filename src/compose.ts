@@ -8,15 +8,13 @@ import { createRetries } from './adapters/retries.ts';
 import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
-import { createEraBridge, type EraBridge } from './adapters/upstream/bridge/era-bridge.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
-import { createUpstreams } from './adapters/upstream/upstreams.ts';
 import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
 import { apiParts } from './compose-api.ts';
 import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
+import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
-import type { Policy } from './domain/policy.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
@@ -26,10 +24,6 @@ import type { Arrived } from './stages/reached.ts';
 import { systemClock } from './system-clock.ts';
 
 export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
-const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
-
-/** Sessions at servers with HTTP+SSE, each with a stream of its own. */
-const eventLinks = { linksMax: 1_000, linksPerKeyMax: 100, sessionsMax: 10_000, idleMs: 600_000, startTimeoutMs: 10_000 } as const;
 
 /** Everything one gateway process is made of. Nothing listens yet. */
 export async function composeGateway(config: Config, log: Log) {
@@ -51,12 +45,11 @@ export async function composeGateway(config: Config, log: Log) {
   const stepUp = stepUpOf(config, store, { throttle, seal: settings.seal });
   const live = createLiveCalls({ callers, ledger, clock, log, limits: () => settings.now().config.limits });
   keyring.onChange((changed) => live.heard(changed));
-  const metrics = createMetrics({ running: () => live.size });
+  const opened = openUpstreams({ policy, clock, ledger, log });
+  const { upstreams } = opened;
+  const metrics = createMetrics({ running: () => live.size, upstreams: opened.health });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
-  const upstreams = createUpstreams(upstreamsOf(policy, log));
-  const protocolOf = (name: string) => policy().upstreams.get(name)?.protocol ?? 'auto';
-  const bridge = createEraBridge({ upstreams, clock, log, protocolOf, limits: () => policy().limits, newId: randomUUID });
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
@@ -65,7 +58,7 @@ export async function composeGateway(config: Config, log: Log) {
     ledger,
     throttle,
     stepUp,
-    upstreams: bridge,
+    upstreams: opened.bridged,
     catalogue,
     assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
     seal: settings.seal,
@@ -110,8 +103,9 @@ export async function composeGateway(config: Config, log: Log) {
     config: () => settings.now().config,
     /** Why nothing can be admitted here, or undefined. */
     trouble: () => store.trouble(),
+    health: opened.health,
     boundTo: settings.boundTo,
-    ...changesOf({ settings, store, upstreams, bridge, webhooks, retries }),
+    ...changesOf({ settings, store, opened, webhooks, retries }),
   };
 }
 
@@ -119,12 +113,11 @@ export async function composeGateway(config: Config, log: Log) {
 function changesOf(parts: {
   settings: LiveSettings;
   store: Store;
-  upstreams: ReturnType<typeof createUpstreams>;
-  bridge: EraBridge;
+  opened: OpenedUpstreams;
   webhooks: Webhooks;
   retries: { close(): void };
 }) {
-  const { settings, store, upstreams, bridge, webhooks, retries } = parts;
+  const { settings, store, opened, webhooks, retries } = parts;
   return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
@@ -134,27 +127,16 @@ function changesOf(parts: {
       const next = settings.prepare(from);
       await requirePepper(store, from);
       settings.swap(next);
-      upstreams.configure(next.policy.upstreams);
-      bridge.forget();
+      opened.configure(next.policy);
       webhooks.configure(from.webhooks);
     },
     async close() {
       retries.close();
       await webhooks.close();
-      await bridge.close();
-      await upstreams.close();
+      await opened.close();
       await store.close();
     },
   };
 }
 
 export type Composed = Awaited<ReturnType<typeof composeGateway>>;
-
-/** What every set of upstreams is made with. */
-export function upstreamsOf(policy: () => Policy, log: Log) {
-  const bytes = () => policy().limits;
-  return {
-    ...{ targets: policy().upstreams, pools: upstreamPools, sse: eventLinks, bytes },
-    ...{ environment: process.env, clock: systemClock, log, newId: randomUUID },
-  };
-}

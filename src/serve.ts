@@ -54,6 +54,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       metrics: composed.metrics,
       version,
       trouble: () => composed.trouble(),
+      health: () => composed.health(),
     });
   } catch (error) {
     await composed.close();

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { isNamedMethod } from '../domain/method.ts';
+import type { UpstreamHealth } from '../domain/upstream-terms.ts';
 import type { Metrics } from '../ports/observe.ts';
 
 export interface PrometheusMetrics extends Metrics {
@@ -16,8 +17,10 @@ function methodLabel(method: string): string {
   return unnamed.has(method) || isNamedMethod(method) ? method : 'other';
 }
 
-/** @param running how many calls and streams run now */
-export function createMetrics(options: { running: () => number }): PrometheusMetrics {
+const stateNumbers = { closed: 0, 'half-open': 1, open: 2 } as const;
+
+/** @param options.running how many calls and streams run now */
+export function createMetrics(options: { running: () => number; upstreams: () => readonly UpstreamHealth[] }): PrometheusMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
@@ -53,6 +56,7 @@ export function createMetrics(options: { running: () => number }): PrometheusMet
       this.set(options.running());
     },
   });
+  gaugeUpstreams(registry, options.upstreams);
   return {
     request(sample) {
       const method = methodLabel(sample.method);
@@ -64,4 +68,23 @@ export function createMetrics(options: { running: () => number }): PrometheusMet
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
+}
+
+function gaugeUpstreams(registry: Registry, upstreams: () => readonly UpstreamHealth[]): void {
+  const gauge = (name: string, help: string, read: (health: UpstreamHealth) => number): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['upstream'],
+      registers: [registry],
+      collect() {
+        // Upstreams leave with a reload, and what is not there has no state.
+        this.reset();
+        for (const health of upstreams()) this.set({ upstream: health.upstream }, read(health));
+      },
+    });
+  };
+  gauge('keygate_upstream_state', 'Breaker: 0 closed, 1 one call tries, 2 open.', ({ state }) => stateNumbers[state]);
+  gauge('keygate_upstream_inflight', 'Calls and listening streams under way.', ({ inflight }) => inflight);
+  gauge('keygate_upstream_waiting', 'Calls that wait for their turn.', ({ waiting }) => waiting);
 }

@@ -42,6 +42,8 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
     url: upstream.url,
     protocol: upstream.protocol,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
+    breaker: upstream.breaker,
+    limits: upstream.limits,
   };
 }
 

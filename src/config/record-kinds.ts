@@ -27,6 +27,8 @@ const kinds: Readonly<Record<RecordKind, true>> = {
   'config.reloaded': true,
   'config.rejected': true,
   'upstream.listed': true,
+  'upstream.opened': true,
+  'upstream.closed': true,
   'journal.pruned': true,
   gap: true,
 };

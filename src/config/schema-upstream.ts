@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import type { Micros } from '../domain/money.ts';
 import type { ChargeTerms, Lease, Protocol, ReportedPrice, RiskLimit } from '../domain/policy.ts';
+import type { BreakerTerms, UpstreamLimits } from '../domain/upstream-terms.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
 import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
 import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
+import { breakerSchema, upstreamLimitsSchema } from './schema-health.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
 import { type StdioConfig, stdioMembers } from './schema-stdio.ts';
 
@@ -47,6 +49,9 @@ export interface UpstreamConfig {
   methods: RuleConfig[];
   denials: 'jsonrpc' | 'http' | 'tool-error';
   protocol: Protocol;
+  /** `false` = the upstream is always called. */
+  breaker: BreakerTerms | false;
+  limits: UpstreamLimits;
 }
 
 const pattern = checked((text) => {
@@ -155,4 +160,6 @@ export const upstreamSchema = z.strictObject({
     .prefault([])
     .describe('Rules for methods without a section of their own, such as logging/setLevel.'),
   denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
+  breaker: breakerSchema.prefault({}).describe('When an upstream that fails is not called for a while; false = never.'),
+  limits: upstreamLimitsSchema.prefault({}).describe('What this upstream may take of the process.'),
 });

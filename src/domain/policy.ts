@@ -1,5 +1,6 @@
 import type { Environment, Per } from './key.ts';
 import type { Micros } from './money.ts';
+import type { BreakerTerms, UpstreamLimits } from './upstream-terms.ts';
 
 /** What a rule decides about: the section of an upstream's configuration it stands in. */
 export type Subject = 'tools' | 'resources' | 'prompts' | 'methods';
@@ -131,6 +132,9 @@ export type Upstream = Target & {
   readonly protocol: Protocol;
   /** Flat list: header name, value. The real credential: never logged, never shown (I5). A child has none. */
   readonly credentials: readonly string[];
+  /** `false` = it is always called. */
+  readonly breaker: BreakerTerms | false;
+  readonly limits: UpstreamLimits;
 };
 
 /** How an upstream is reached: over HTTP at its URL, or as a child process on pipes. */

@@ -27,6 +27,8 @@ export type RecordKind =
   | 'config.reloaded'
   | 'config.rejected'
   | 'upstream.listed'
+  | 'upstream.opened'
+  | 'upstream.closed'
   | 'journal.pruned'
   | 'gap';
 

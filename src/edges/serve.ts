@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { denialTable } from '../domain/denial.ts';
-import { adminApp } from './admin.ts';
+import { type AdminEdge, adminApp } from './admin.ts';
 import type { ApiDeps, ApiParts } from './api/deps.ts';
 import { type ClientAddress, createClientAddress } from './client-address.ts';
 import { type DataEdge, dataApp } from './data-plane.ts';
@@ -20,6 +20,7 @@ export interface Served extends Omit<DataEdge, 'clientAddress' | 'api'> {
   readonly version: string;
   /** Why the store or anything else keeps this process from serving, or undefined. */
   readonly trouble: () => string | undefined;
+  readonly health: AdminEdge['health'];
 }
 
 export interface Serving {

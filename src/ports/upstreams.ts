@@ -26,9 +26,12 @@ export interface UpstreamRequest {
   readonly long: boolean;
 }
 
-/** Why an attempt failed. `sent` is false only where it is certain that no byte reached the upstream. */
+/**
+ * Why an attempt failed. `sent` is false only where it is certain that no byte reached the upstream. `unavailable` = it was not made at
+ * all; the cause is then the Denial that says why.
+ */
 export interface UpstreamFailure {
-  readonly kind: 'connect' | 'timeout' | 'reset' | 'aborted' | 'too-large';
+  readonly kind: 'connect' | 'timeout' | 'reset' | 'aborted' | 'too-large' | 'unavailable';
   readonly sent: boolean;
   readonly cause: unknown;
 }
@@ -52,6 +55,9 @@ export interface UpstreamExchange {
 }
 
 export interface Upstreams {
-  /** @throws Denial before anything is sent: UPSTREAM_FAILED where the upstream has left or moved; UPSTREAM_UNAVAILABLE, OVERLOADED, INVALID_MESSAGE */
+  /**
+   * @throws Denial, before anything is sent: UPSTREAM_FAILED where the upstream has left or moved, UPSTREAM_UNAVAILABLE where it is not
+   * being called for now, OVERLOADED where too much waits for it already
+   */
   dispatch(request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange;
 }

@@ -19,7 +19,7 @@ describe('importClient', () => {
       mcpServers: { 'GitHub (work)': { type: 'http', url: 'https://mcp.example.com/mcp', headers: { Authorization: 'Bearer ${TOKEN}' } } },
     };
     const read = (scope: string, match: string) => ({ match: [match], scopes: [scope], price: 0, limits: [], stepUp: false });
-    expect(await upstreams(file, { TOKEN: 'secret' })).toEqual({
+    expect(await upstreams(file, { TOKEN: 'secret' })).toMatchObject({
       'github-work': {
         name: 'github-work',
         url: 'https://mcp.example.com/mcp',

@@ -65,6 +65,8 @@ describe('the default configuration', () => {
           methods: [],
           denials: 'jsonrpc',
           protocol: 'auto',
+          breaker: { failures: 10, calls: 20, openForMs: 10_000 },
+          limits: { concurrencyMax: 256, queueMax: 1000, connectionsMax: 256 },
         },
       },
       agents: {},

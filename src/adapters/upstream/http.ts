@@ -18,6 +18,7 @@ export interface HttpUpstreams extends Upstreams {
 interface Target {
   readonly url: string;
   readonly path: string;
+  readonly connections: number;
   readonly calls: Pool;
   readonly streams: Pool;
 }
@@ -26,17 +27,23 @@ interface Target {
  * Streamable HTTP upstreams over undici's dispatcher: one attempt, no redirect, no retry, no decoding.
  * @param targets upstream name to URL
  */
-export function createHttpUpstreams(options: { targets: ReadonlyMap<string, string>; limits: UpstreamPoolLimits }): HttpUpstreams {
+export function createHttpUpstreams(options: {
+  targets: ReadonlyMap<string, string>;
+  limits: UpstreamPoolLimits;
+  /** Connections for calls of one upstream, where it has a bound of its own. */
+  connectionsMax?: (upstream: string) => number | undefined;
+}): HttpUpstreams {
   const open = new Map<string, Target>();
+  const connectionsOf = (name: string) => options.connectionsMax?.(name) ?? options.limits.callConnectionsMax;
   const upstreams: HttpUpstreams = {
     configure(targets) {
       for (const [name, target] of open) {
-        if (targets.get(name) === target.url) continue;
+        if (targets.get(name) === target.url && target.connections === connectionsOf(name)) continue;
         open.delete(name);
         void target.calls.close();
         void target.streams.close();
       }
-      for (const [name, url] of targets) if (!open.has(name)) open.set(name, openTarget(url, options.limits));
+      for (const [name, url] of targets) if (!open.has(name)) open.set(name, openTarget(url, options.limits, connectionsOf(name)));
     },
     dispatch(request, receiver) {
       const target = open.get(request.upstream);
@@ -54,13 +61,14 @@ export function createHttpUpstreams(options: { targets: ReadonlyMap<string, stri
   return upstreams;
 }
 
-function openTarget(url: string, limits: UpstreamPoolLimits): Target {
+function openTarget(url: string, limits: UpstreamPoolLimits, connections: number): Target {
   const { origin, pathname } = new URL(url);
   const shared = { pipelining: 1, connect: { timeout: limits.connectTimeoutMs }, allowH2: false } as const;
   return {
     url,
     path: pathname,
-    calls: new Pool(origin, { ...shared, connections: limits.callConnectionsMax }),
+    connections,
+    calls: new Pool(origin, { ...shared, connections }),
     streams: new Pool(origin, { ...shared, connections: limits.streamConnectionsMax }),
   };
 }

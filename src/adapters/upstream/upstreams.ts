@@ -24,6 +24,8 @@ export interface AllUpstreams extends Upstreams {
 interface UpstreamsOptions {
   readonly targets: ReadonlyMap<string, UpstreamTarget>;
   readonly pools: UpstreamPoolLimits;
+  /** Connections for calls of one HTTP upstream, where it has a bound of its own. */
+  readonly connectionsMax?: (upstream: string) => number | undefined;
   /** Of servers with HTTP+SSE. Children have their own in the configuration. */
   readonly sse: DuplexLimits;
   readonly bytes: () => { readonly answerBytesMax: number; readonly eventBytesMax: number };
@@ -41,7 +43,12 @@ interface Kept {
 
 /** Every upstream by its transport: Streamable HTTP, HTTP+SSE, children on pipes. To the stages they look the same. */
 export function createUpstreams(options: UpstreamsOptions): AllUpstreams {
-  const http = createHttpUpstreams({ targets: httpTargets(options.targets), limits: options.pools });
+  const { connectionsMax } = options;
+  const http = createHttpUpstreams({
+    targets: httpTargets(options.targets),
+    limits: options.pools,
+    ...(connectionsMax && { connectionsMax }),
+  });
   const kept = new Map<string, Kept>();
   const leaving = new Set<DuplexUpstream>();
   const retire = (duplex: DuplexUpstream): void => {
