@@ -6,7 +6,8 @@ test('ids sort by the millisecond they were made in, and are never the same', ()
   const ids = times.flatMap((now) => [orderedId(now), orderedId(now)]);
   expect(new Set(ids).size).toBe(ids.length);
   const groups = times.map((_, at) => ids.slice(at * 2, at * 2 + 2));
-  for (const [at, group] of groups.entries()) for (const id of group) expect((groups[at + 1] ?? []).every((later) => id < later)).toBe(true);
+  for (const [at, group] of groups.entries())
+    for (const id of group) expect((groups[at + 1] ?? []).every((later) => id < later)).toBe(true);
 });
 
 test('they are reservation ids as the ledger takes them', () => {
