@@ -18,6 +18,7 @@ import type { Config } from './config/schema.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
+import { orderedId } from './ordered-id.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
 import type { Arrived } from './stages/reached.ts';
@@ -68,7 +69,7 @@ export async function composeGateway(config: Config, log: Log) {
     tally,
     retries,
     hashArguments: (text) => settings.now().hashArguments(text),
-    newId: randomUUID,
+    newId: () => orderedId(clock.now()),
   });
 
   const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });

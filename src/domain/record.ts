@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 
 /** Every kind of journal record. Schema version 1; docs/journal.md explains each. */
 export type RecordKind =
@@ -92,7 +92,7 @@ export function chainRecord(options: { facts: RecordFacts; partition: string; se
   const { facts, partition, seq, time, prev } = options;
   const head = JSON.stringify({ v: 1, partition, seq, time: new Date(time).toISOString(), ...facts, prev });
   const open = head.slice(0, -1);
-  const hash = createHash('sha256').update(open).digest('hex');
+  const hash = digest('sha256', open);
   return { text: `${open},"hash":"${hash}"}`, hash };
 }
 
@@ -104,7 +104,7 @@ const tailLength = 75;
 export function hashOfText(text: string): { stated: string; computed: string } | undefined {
   const match = tail.exec(text.slice(-tailLength));
   if (!match?.[1]) return undefined;
-  return { stated: match[1], computed: createHash('sha256').update(text.slice(0, -tailLength)).digest('hex') };
+  return { stated: match[1], computed: digest('sha256', text.slice(0, -tailLength)) };
 }
 
 /** A signed statement that the chain stood at this hash: a cut tail is found because the statement outlives it. */

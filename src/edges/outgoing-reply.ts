@@ -36,7 +36,8 @@ export function replyOn(outgoing: ServerResponse, { always, stallMsMax }: ReplyT
     },
     end(chunk) {
       outgoing.end(chunk);
-      if (!outgoing.writableFinished) watch();
+      // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
+      if (outgoing.writableLength > 0) watch();
     },
     cut() {
       outgoing.destroy();

@@ -3,7 +3,7 @@ import { denialTable } from '../domain/denial.ts';
 import { type AdminEdge, adminApp } from './admin.ts';
 import type { ApiDeps, ApiParts } from './api/deps.ts';
 import { type ClientAddress, createClientAddress } from './client-address.ts';
-import { type DataEdge, dataApp } from './data-plane.ts';
+import { type DataEdge, dataFetch } from './data-plane.ts';
 import { type Fetch, listen } from './listen.ts';
 import type { UnreadAnswer } from './unread-request.ts';
 
@@ -53,7 +53,7 @@ export async function openListeners(served: Served): Promise<Serving> {
   });
   try {
     const data = await listen({
-      fetch: dataApp({ ...served, api, clientAddress: () => clientAddress }).fetch as Fetch,
+      fetch: dataFetch({ ...served, api, clientAddress: () => clientAddress }) as Fetch,
       ...served.listen.mcp,
       limits: served.limits,
       unread(status, address) {

@@ -21,9 +21,15 @@ export function callFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached)
 const clientTexts = ['userAgent', 'method', 'tool', 'resource', 'prompt'] as const;
 
 function redacted(facts: Facts): Facts {
-  const clean: Record<string, unknown> = { ...facts };
-  for (const name of clientTexts) if (typeof facts[name] === 'string') clean[name] = redact(facts[name]);
-  return clean as Facts;
+  let clean = facts;
+  for (const name of clientTexts) {
+    const text = facts[name];
+    if (typeof text !== 'string') continue;
+    const shown = redact(text);
+    // Copied only where there is something to hide, which is hardly ever.
+    if (shown !== text) clean = { ...clean, [name]: shown };
+  }
+  return clean;
 }
 
 function callerFacts(reached: Reached): Facts {

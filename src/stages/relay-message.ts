@@ -65,7 +65,8 @@ function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body:
   return shown instanceof Promise ? shown.then(finish) : finish(shown);
 }
 
-function send({ seal }: ForwardPorts, { reply, era, ...admitted }: Admitted, { headers }: Answer, body: Buffer): void {
+function send({ seal }: ForwardPorts, admitted: Admitted, { headers }: Answer, body: Buffer): void {
+  const { reply, era } = admitted;
   reply.head(200, {
     'content-type': 'application/json',
     'content-length': String(body.length),

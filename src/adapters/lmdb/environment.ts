@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { createCommits } from './commits.ts';
+import { type Gathered, type Gathering, gathered } from './gathered.ts';
 import { createReadKey } from './key-records.ts';
 import type { DueKind } from './reservation.ts';
 import type { CheckpointKey, Tables } from './tables.ts';
@@ -36,35 +38,39 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
   let failedAt = Number.NEGATIVE_INFINITY;
   const json = <V, K extends string | number | [number, DueKind, string] | CheckpointKey>(name: string): Database<V, K> =>
     root.openDB<V, K>({ name, encoding: 'json' });
+  const all: Gathering[] = [];
+  /** A table whose entries are changed again and again. */
+  const busy = <V>(name: string): Gathered<V> => {
+    const table = gathered<V>(json<V, string>(name));
+    all.push(table);
+    return table;
+  };
+  const failed = async (error: unknown): Promise<unknown> => {
+    const reason = error instanceof Error && 'commitError' in error ? error.commitError : undefined;
+    if (!(reason instanceof Promise)) return error;
+    failedAt = clock.monotonic();
+    const cause: unknown = await reason.catch((failure: unknown) => failure);
+    return new Error(commitFailed, { cause });
+  };
   const keys = json<KeyRecord, string>('keys');
   const tables: Tables = {
-    meta: json('meta'),
+    meta: busy('meta'),
     keys,
     readKey: createReadKey(keys),
     digests: json('digests'),
-    counters: json('counters'),
-    totals: json('totals'),
+    counters: busy('counters'),
+    totals: busy('totals'),
     factors: json('factors'),
     replays: json('replays'),
-    holds: json('holds'),
-    ended: json('ended'),
+    holds: busy('holds'),
+    ended: busy('ended'),
     due: json('due'),
-    accounts: json('accounts'),
+    accounts: busy('accounts'),
     references: json('references'),
     once: json('once'),
     journal: root.openDB<string, number>({ name: 'journal', encoding: 'string' }),
     checkpoints: json('checkpoints'),
-    commit: async (body) => {
-      try {
-        return await root.transaction(body);
-      } catch (error) {
-        const reason = error instanceof Error && 'commitError' in error ? error.commitError : undefined;
-        if (!(reason instanceof Promise)) throw error;
-        failedAt = clock.monotonic();
-        const cause: unknown = await reason.catch((failure: unknown) => failure);
-        throw new Error(commitFailed, { cause });
-      }
-    },
+    commit: createCommits({ transaction: (body) => root.transaction(body), gathered: all, failed }),
     refresh: () => root.resetReadTxn(),
   };
   return {

@@ -1,0 +1,88 @@
+import type { Gathering } from './gathered.ts';
+
+/** Acts that one commit does: a longer one would keep other processes waiting for the write lock. */
+export const commitActsMax = 512;
+
+/** One act that waits for its commit. */
+interface Act {
+  readonly body: () => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+type Done = { readonly act: Act } & ({ readonly value: unknown } | { readonly thrown: unknown });
+
+/**
+ * Runs acts in transactions, in the order in which they came, as many in one as have come by the time that it begins. While one is being written to
+ * disk the next ones gather, so the busier the store, the more acts share what a commit costs. Each act's promise settles once its commit is durable.
+ * @param options.transaction runs a body inside one transaction; rejects where it could not be committed
+ * @param options.gathered tables whose writes are put off to the end of the transaction
+ * @param options.failed what a failed transaction is told as
+ */
+export function createCommits(options: {
+  transaction: (body: () => void) => Promise<unknown>;
+  gathered: readonly Gathering[];
+  failed: (error: unknown) => unknown;
+}): <T>(body: () => T) => Promise<T> {
+  const { transaction, gathered } = options;
+  const waiting: Act[] = [];
+  let asked = false;
+
+  const doAll = (acts: readonly Act[]): Done[] => {
+    for (const table of gathered) table.begin();
+    const done = acts.map((act): Done => {
+      try {
+        return { act, value: act.body() };
+      } catch (thrown) {
+        // It threw before its first write, as every act must; the others go on.
+        return { act, thrown };
+      }
+    });
+    // Each table is brought to its end, whatever another one's writes come to.
+    const faults = gathered.flatMap((table): unknown[] => {
+      try {
+        table.end();
+        return [];
+      } catch (fault) {
+        return [fault];
+      }
+    });
+    if (faults.length > 0) throw faults[0];
+    return done;
+  };
+  const commitNext = async (): Promise<void> => {
+    let taken: Act[] | undefined;
+    let done: Done[] = [];
+    const take = (): Act[] => {
+      const acts = waiting.splice(0, commitActsMax);
+      taken = acts;
+      asked = false;
+      if (waiting.length > 0) ask();
+      return acts;
+    };
+    try {
+      await transaction(() => {
+        done = doAll(take());
+      });
+    } catch (error) {
+      // Where the transaction did not even begin, those who wait for it are told.
+      const acts = taken ?? take();
+      const reason = await options.failed(error);
+      for (const { reject } of acts) reject(reason);
+      return;
+    }
+    for (const each of done) {
+      if ('thrown' in each) each.act.reject(each.thrown);
+      else each.act.resolve(each.value as never);
+    }
+  };
+  const ask = (): void => {
+    asked = true;
+    void commitNext();
+  };
+  return <T>(body: () => T) =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ body, resolve: resolve as Act['resolve'], reject });
+      if (!asked) ask();
+    });
+}

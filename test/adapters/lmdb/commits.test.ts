@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest';
+import { commitActsMax, createCommits } from '../../../src/adapters/lmdb/commits.ts';
+import { gathered } from '../../../src/adapters/lmdb/gathered.ts';
+import type { Table } from '../../../src/adapters/lmdb/tables.ts';
+
+/** A table in memory that tells what was done to it. */
+function counting(): { table: Table<number, string>; did: string[] } {
+  const entries = new Map<string, number>();
+  const did: string[] = [];
+  const tell = <T>(what: string, value: T): T => {
+    did.push(what);
+    return value;
+  };
+  const table: Table<number, string> = {
+    get: (key) => tell(`get ${key}`, entries.get(key)),
+    doesExist: (key) => tell(`has ${key}`, entries.has(key)),
+    put: (key, value) => tell(`put ${key} ${value}`, entries.set(key, value)),
+    remove: (key) => tell(`remove ${key}`, entries.delete(key)),
+    getRange: () =>
+      tell(
+        'range',
+        [...entries].map(([key, value]) => ({ key, value })),
+      ),
+    getKeys: () => tell('keys', [...entries.keys()]),
+  };
+  return { table, did };
+}
+
+/** Transactions that begin a turn later, as those of a database do. */
+function setUp(transaction: (body: () => void) => Promise<unknown> = async (body) => Promise.resolve().then(body)) {
+  const { table, did } = counting();
+  const busy = gathered(table);
+  let transactions = 0;
+  const commit = createCommits({
+    transaction: (body) => {
+      transactions += 1;
+      return transaction(body);
+    },
+    gathered: [busy],
+    failed: async (error) => error,
+  });
+  const add = (key: string) => commit(() => busy.put(key, (busy.get(key) ?? 0) + 1));
+  return { busy, did, commit, add, transactions: () => transactions };
+}
+
+describe('acts that share a commit', () => {
+  test('all that have come by its beginning, in their order, with one read and one write of each entry', async () => {
+    const { add, did, transactions, busy } = setUp();
+    await Promise.all([add('a'), add('b'), add('a'), add('a')]);
+    expect(transactions()).toBe(1);
+    expect(did).toEqual(['get a', 'get b', 'put a 3', 'put b 1']);
+    await add('a');
+    expect(transactions()).toBe(2);
+    expect(busy.get('a')).toBe(4);
+  });
+
+  test('one that throws tells its own caller, and the others go on', async () => {
+    const { add, commit } = setUp();
+    const ends = await Promise.allSettled([
+      add('a'),
+      commit(() => {
+        throw new Error('before its first write');
+      }),
+      add('a'),
+      commit(() => 7),
+    ]);
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(ends[3]).toMatchObject({ value: 7 });
+  });
+
+  test('a commit that fails tells every one of them, and those after it are tried anew', async () => {
+    let fails = true;
+    const { add } = setUp(async (body) => {
+      await Promise.resolve();
+      body();
+      if (fails) throw new Error('the disk is full');
+    });
+    const ends = await Promise.allSettled([add('a'), add('a')]);
+    expect(ends.every(({ status }) => status === 'rejected')).toBe(true);
+    fails = false;
+    await expect(add('a')).resolves.toBeUndefined();
+  });
+
+  test('a transaction that cannot even begin leaves nobody waiting', async () => {
+    const { add } = setUp(async () => {
+      throw new Error('the store is closed');
+    });
+    const ends = await Promise.allSettled([add('a'), add('b')]);
+    expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  });
+
+  test('no more than the bound share one', async () => {
+    const { add, transactions } = setUp();
+    await Promise.all(Array.from({ length: commitActsMax + 1 }, () => add('a')));
+    expect(transactions()).toBe(2);
+  });
+});
+
+describe('a table whose writes are gathered', () => {
+  test('reads within the commit see what was written in it, ranges too', () => {
+    const { table, did } = counting();
+    const busy = gathered(table);
+    busy.begin();
+    busy.put('a', 1);
+    busy.put('b', 2);
+    busy.remove('a');
+    expect([busy.get('a'), busy.doesExist('a'), busy.get('b'), busy.doesExist('b')]).toEqual([undefined, false, 2, true]);
+    expect(did).toEqual([]);
+    expect([...busy.getRange({})]).toEqual([{ key: 'b', value: 2 }]);
+    busy.end();
+    expect(did).toEqual(['remove a', 'put b 2', 'range']);
+  });
+
+  test('outside of a commit it is the table itself, and nothing is remembered', () => {
+    const { table, did } = counting();
+    const busy = gathered(table);
+    busy.put('a', 1);
+    busy.begin();
+    expect(busy.get('a')).toBe(1);
+    busy.end();
+    table.put('a', 5);
+    expect(busy.get('a')).toBe(5);
+    busy.begin();
+    expect(busy.get('a')).toBe(5);
+    busy.end();
+    expect(did.filter((what) => what === 'get a')).toHaveLength(3);
+  });
+});
