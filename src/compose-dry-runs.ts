@@ -1,5 +1,6 @@
 import { createKnownCallers } from './adapters/callers/known-callers.ts';
 import { createConditions } from './adapters/condition.ts';
+import { createToolPins } from './adapters/tool-pins/tool-pins.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createHttpUpstreams } from './adapters/upstream/http.ts';
 import { callerCache, targetsOf, upstreamPools } from './compose.ts';
@@ -16,14 +17,16 @@ import { systemClock } from './system-clock.ts';
 export async function openDryRuns(surroundings: Surroundings): Promise<{ dryRuns: DryRuns; close(): Promise<void> }> {
   const { config } = await requireConfig(surroundings);
   const policy = compilePolicy(config, createConditions().compile);
-  const { store, signing } = await openConfigured(config, { serving: false, log: openLog('error') });
-  const { ledger } = store;
+  const log = openLog('error');
+  const { store, signing } = await openConfigured(config, { serving: false, log });
+  const { ledger, pins, duties } = store;
   const upstreams = createHttpUpstreams({ targets: targetsOf(policy), limits: upstreamPools });
   const credentialsOf = (name: string) => policy.upstreams.get(name)?.credentials ?? [];
   const dryRuns = createDryRuns({
     callers: callersOf(config, policy, { keyring: store.keyring, publicJwks: signing.publicJwks }),
     ledger,
     catalogue: createCatalogue({ upstreams, ledger, clock: systemClock, credentialsOf }),
+    toolPins: createToolPins({ pins, duties, clock: systemClock, log }),
     stepUp: stepUpOf(config, store),
     seal: createSeal({ secrets: config.keys.seal, random: refuseRandom }),
     clock: systemClock,

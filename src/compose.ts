@@ -8,10 +8,10 @@ import { createRetries } from './adapters/retries.ts';
 import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
-import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createHttpUpstreams } from './adapters/upstream/http.ts';
 import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
 import { apiParts } from './compose-api.ts';
+import { composePins } from './compose-pins.ts';
 import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
@@ -47,12 +47,11 @@ export async function composeGateway(config: Config, log: Log) {
   const stepUp = stepUpOf(config, store, { throttle, seal: settings.seal });
   const live = createLiveCalls({ callers, ledger, clock, log, limits: () => settings.now().config.limits });
   keyring.onChange((changed) => live.heard(changed));
-  const metrics = createMetrics({ running: () => live.size });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
   const upstreams = createHttpUpstreams({ targets: targetsOf(policy()), limits: upstreamPools });
-  const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
-  const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
+  const { catalogue, toolPins, knownPins, heldTools } = composePins({ store, upstreams, policy, log });
+  const metrics = createMetrics({ running: () => live.size, heldTools });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
     clock,
     callers,
@@ -61,6 +60,7 @@ export async function composeGateway(config: Config, log: Log) {
     stepUp,
     upstreams,
     catalogue,
+    toolPins,
     assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
     seal: settings.seal,
     live,
@@ -72,13 +72,13 @@ export async function composeGateway(config: Config, log: Log) {
     newId: randomUUID,
   });
 
-  const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });
+  const dryRuns = createDryRuns({ callers, ledger, catalogue, toolPins: knownPins, stepUp, seal: settings.seal, clock, policy });
   /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */
   const issueToken = (request: Parameters<typeof issueAccessToken>[1]): Promise<IssuedToken> => {
     return issueAccessToken({ ledger, random: randomBytes, scopes: config.scopes, signing, issuer }, request, clock.now());
   };
   const webhooks = createWebhooks({ journal, duties, clock, log, random: Math.random, webhooks: config.webhooks });
-  const api = apiParts(config, { settings, store, live }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
+  const api = apiParts(config, { settings, store, live, toolPins }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
 
   return {
     serve,
@@ -105,7 +105,7 @@ export async function composeGateway(config: Config, log: Log) {
     /** Why nothing can be admitted here, or undefined. */
     trouble: () => store.trouble(),
     boundTo: settings.boundTo,
-    ...changesOf({ settings, store, upstreams, webhooks, retries }),
+    ...changesOf({ settings, store, upstreams, webhooks, retries, toolPins }),
   };
 }
 
@@ -116,8 +116,9 @@ function changesOf(parts: {
   upstreams: ReturnType<typeof createHttpUpstreams>;
   webhooks: Webhooks;
   retries: { close(): void };
+  toolPins: { close(): Promise<void> };
 }) {
-  const { settings, store, upstreams, webhooks, retries } = parts;
+  const { settings, store, upstreams, webhooks, retries, toolPins } = parts;
   return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
@@ -134,6 +135,7 @@ function changesOf(parts: {
       retries.close();
       await webhooks.close();
       await upstreams.close();
+      await toolPins.close();
       await store.close();
     },
   };

@@ -16,8 +16,14 @@ function methodLabel(method: string): string {
   return unnamed.has(method) || isNamedMethod(method) ? method : 'other';
 }
 
-/** @param running how many calls and streams run now */
-export function createMetrics(options: { running: () => number }): PrometheusMetrics {
+/**
+ * @param options.running how many calls and streams run now
+ * @param options.heldTools how many tools are held back, by upstream; rejects where nobody can say
+ */
+export function createMetrics(options: {
+  running: () => number;
+  heldTools: () => Promise<ReadonlyMap<string, number>>;
+}): PrometheusMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
@@ -51,6 +57,17 @@ export function createMetrics(options: { running: () => number }): PrometheusMet
     registers: [registry],
     collect() {
       this.set(options.running());
+    },
+  });
+  new Gauge({
+    name: 'keygate_tools_held_back',
+    help: 'Tools that are quarantined or wait for an approval, by upstream. Absent while the store does not say.',
+    labelNames: ['upstream'],
+    registers: [registry],
+    async collect() {
+      const counts = await options.heldTools().catch(() => new Map<string, number>());
+      this.reset();
+      for (const [upstream, count] of counts) this.set({ upstream }, count);
     },
   });
   return {

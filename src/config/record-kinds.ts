@@ -27,6 +27,11 @@ const kinds: Readonly<Record<RecordKind, true>> = {
   'config.reloaded': true,
   'config.rejected': true,
   'upstream.listed': true,
+  'tool.pinned': true,
+  'tool.changed': true,
+  'tool.quarantined': true,
+  'tool.reported': true,
+  'tool.approved': true,
   'journal.pruned': true,
   gap: true,
 };

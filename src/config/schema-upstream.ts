@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import type { Micros } from '../domain/money.ts';
 import type { ChargeTerms, Lease, ReportedPrice, RiskLimit } from '../domain/policy.ts';
+import type { PinTerms } from '../domain/tool-pin.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
 import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
 import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
+import { pinningSchema } from './schema-pinning.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
 
 export interface RuleConfig {
@@ -41,6 +43,7 @@ export interface UpstreamConfig {
   prompts: RuleConfig[];
   methods: RuleConfig[];
   denials: 'jsonrpc' | 'http' | 'tool-error';
+  pinning: PinTerms;
 }
 
 const pattern = checked((text) => {
@@ -141,4 +144,5 @@ export const upstreamSchema = z.strictObject({
     .prefault([])
     .describe('Rules for methods without a section of their own, such as logging/setLevel.'),
   denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
+  pinning: pinningSchema.prefault({}).describe('What is done when a tool is listed otherwise than before.'),
 });

@@ -27,6 +27,11 @@ export type RecordKind =
   | 'config.reloaded'
   | 'config.rejected'
   | 'upstream.listed'
+  | 'tool.pinned'
+  | 'tool.changed'
+  | 'tool.quarantined'
+  | 'tool.reported'
+  | 'tool.approved'
   | 'journal.pruned'
   | 'gap';
 

@@ -3,6 +3,7 @@ import type { RequestMessage } from '../domain/message.ts';
 import { zeroMicros } from '../domain/money.ts';
 import type { Rule } from '../domain/policy.ts';
 import { redact } from '../domain/redact.ts';
+import { preparePins, requirePinned } from './judge-pin.ts';
 import { judgeRule, ruleFacts } from './judge-rule.ts';
 import { decidableUri, toolRule } from './may-use.ts';
 import type { Ports } from './ports.ts';
@@ -10,12 +11,13 @@ import type { Authorized, Understood } from './reached.ts';
 
 type Subject = Authorized['subject'];
 
-type AuthorizePorts = Pick<Ports, 'catalogue' | 'stepUp'>;
+type AuthorizePorts = Pick<Ports, 'catalogue' | 'stepUp' | 'toolPins'>;
 
-/** May they? Binding, rule, scopes, second factor, condition and limits on the arguments, in this order; no match is a refusal. */
+/** May they? Binding, rule, scopes, the tool's pin, second factor, condition and limits on the arguments, in this order; no match is a refusal. */
 export async function authorize(ports: AuthorizePorts, understood: Understood): Promise<Authorized> {
   const { intent, upstream } = understood;
   requireUpstream(understood);
+  await preparePins(ports, understood);
   if (intent.kind === 'request') return authorizeRequest(ports, understood, intent.message);
   const rule = intent.kind === 'notification' ? upstream.ruleFor('methods', intent.message.method) : undefined;
   if (rule) {
@@ -44,6 +46,7 @@ export function requireUpstream({ caller, upstream }: Pick<Understood, 'caller' 
 async function authorizeRequest(ports: AuthorizePorts, understood: Understood, message: RequestMessage): Promise<Authorized> {
   const { rule, subject } = await findRule(ports, understood, message);
   if (rule) requireScopes(understood, rule);
+  if (subject.tool !== undefined) await requirePinned(ports, understood, subject.tool);
   const totals = rule ? await judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
   const price = rule?.price ?? zeroMicros;
   return { ...understood, rule, subject, price, counts: message.method === 'tools/call' || price > 0, totals };

@@ -53,7 +53,7 @@ function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body:
   if (status !== 200) return relayError(admitted, { status, body, message: asError(message, intent.message) });
   if (!isAnswerTo(message, intent.message.id)) return failed(status, 'The upstream did not answer this request.');
   const weighed = weighAnswer(admitted, message);
-  send(ports, admitted, answer, trimAnswer(admitted, { method: intent.message.method, message }));
+  send(ports, admitted, answer, trimAnswer(ports, admitted, { method: intent.message.method, message }));
   return { status, ...weighed };
 }
 

@@ -44,7 +44,7 @@ export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expect
       if (message.kind === 'request') return judgeRequest(ports, current, message, sealedIds);
       if (answer || !expected) return undefined;
       if (!isAnswerTo(message, expected.id)) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream answered another request.' });
-      const trimmed = trimAnswer(current, { method: expected.method, message });
+      const trimmed = trimAnswer(ports, current, { method: expected.method, message });
       answer = weighAnswer(current, message);
       return trimmed.toString('utf8');
     },

@@ -3,7 +3,7 @@ import { createMetrics } from '../../src/adapters/metrics.ts';
 
 /** The values of the label `method` that the counter of requests shows. */
 async function methodsSeen(methods: readonly string[]): Promise<string[]> {
-  const metrics = createMetrics({ running: () => 0 });
+  const metrics = createMetrics({ running: () => 0, heldTools: async () => new Map([['wiki', 2]]) });
   for (const method of methods) metrics.request({ upstream: 'none', method, decision: 'refused', reason: 'TOKEN_MISSING', seconds: 0 });
   const text = await metrics.text();
   return [...text.matchAll(/^keygate_requests_total\{.*?method="([^"]*)"/gm)].map(([, method = '']) => method);

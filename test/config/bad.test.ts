@@ -15,7 +15,6 @@ const expected: Record<string, string | string[]> = {
   'absent-command.yaml':
     '2:11 upstreams.wiki.command: is not supported (hint: not in this build; put an HTTP bridge such as mcp-proxy in front of the command and configure its url)',
   'absent-passthrough.yaml': '4:5 upstreams.wiki.passthrough: is not supported (hint: not in this build)',
-  'absent-pinning.yaml': '4:5 upstreams.wiki.pinning: is not supported (hint: not in this build)',
   'absent-sse.yaml':
     '4:5 upstreams.wiki.transport: has a value that is not supported (hint: not in this build; use the Streamable HTTP endpoint of the server)',
   'absent-stdio.yaml':
@@ -145,6 +144,7 @@ const expected: Record<string, string | string[]> = {
     '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
   'pepper-list-empty.yaml': '1:9 keys.pepper: must not be empty',
   'pepper-short.yaml': '1:9 keys.pepper: must have at least 32 characters (hint: `keygate init` makes a good one)',
+  'pinning-mode.yaml': '4:16 upstreams.wiki.pinning.mode: must be off or first-sight or approve',
   'price-max-number.yaml':
     '4:56 upstreams.wiki.tools[0].price.max: must be a string (hint: write it in quotes, such as "0.10": numbers in YAML and JSON are rounded, money is not)',
   'price-max-zero.yaml':

@@ -30,6 +30,7 @@ describe('importClient', () => {
         prompts: [read('read:github-work', '*')],
         methods: [],
         denials: 'jsonrpc',
+        pinning: { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } },
       },
     });
   });

@@ -63,6 +63,7 @@ describe('the default configuration', () => {
           prompts: [{ match: ['*'], scopes: ['read:demo'], price: 0, limits: [], stepUp: false }],
           methods: [],
           denials: 'jsonrpc',
+          pinning: { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } },
         },
       },
       agents: {},

@@ -103,7 +103,7 @@ export async function readJournal(authority: Pick<Authority, 'journal'>, kind?: 
   return kind === undefined ? records : records.filter((record) => record.kind === kind);
 }
 
-/** One upstream in configuration form, with a credential of its own. */
+/** One upstream in configuration form, with a credential of its own. Without pins, so that it hears nothing but what a test sends. */
 export function upstreamConfig(url: string, more: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     url,
@@ -112,6 +112,7 @@ export function upstreamConfig(url: string, more: Record<string, unknown> = {}):
     tools: [{ match: '*', scope: 'read:up', price: '0.01' }],
     resources: [{ match: '**', scope: 'read:up' }],
     prompts: [{ match: '*', scope: 'read:up' }],
+    pinning: { mode: 'off' },
     ...more,
   };
 }

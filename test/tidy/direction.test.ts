@@ -28,11 +28,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'adapters',
     'edges',
     'compose-api.ts',
+    'compose-pins.ts',
     'compose-store.ts',
     'live-settings.ts',
     'system-clock.ts',
   ],
   'compose-api.ts': ['ports', 'config', 'authority', 'adapters', 'edges', 'compose-store.ts', 'live-settings.ts'],
+  'compose-pins.ts': ['domain', 'ports', 'adapters', 'system-clock.ts'],
   'compose-store.ts': ['domain', 'ports', 'config', 'authority', 'adapters', 'edges', 'system-clock.ts'],
   'compose-dry-runs.ts': [
     'domain',

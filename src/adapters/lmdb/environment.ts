@@ -45,6 +45,8 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     counters: json('counters'),
     totals: json('totals'),
     factors: json('factors'),
+    pins: json('pins'),
+    pinTexts: json('pin texts'),
     replays: json('replays'),
     holds: json('holds'),
     ended: json('ended'),

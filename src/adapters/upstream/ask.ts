@@ -1,7 +1,7 @@
 import { Denial } from '../../domain/denial.ts';
 import { createEventReader } from '../../domain/events.ts';
 import type { ResponseMessage } from '../../domain/message.ts';
-import { scan, scanLimits } from '../../domain/scan.ts';
+import { scan } from '../../domain/scan.ts';
 import type { AnswerHeaders, Upstreams } from '../../ports/upstreams.ts';
 
 /** What came back to a message of the gateway's own. */
@@ -13,7 +13,8 @@ export interface Asked {
 
 const answerBytesMax = 16 * 1024 * 1024;
 const timeoutMs = 10_000;
-const nodesMax = 4_000_000;
+/** Those of the answers that are relayed: what a client would be shown is read here too. */
+const answerLimits = { depthMax: 256, nodesMax: 4_000_000, loneSurrogates: true } as const;
 
 /** A message of the gateway's own, made here and not read. */
 export interface AskedMessage {
@@ -82,7 +83,7 @@ function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; 
         .push(body)
         .flatMap(({ text }) => (text ? [Buffer.from(text)] : []))
     : [body];
-  const answers = texts.map((text) => scan(text, { ...scanLimits, nodesMax })).flatMap((scanned) => (scanned.ok ? [scanned.message] : []));
+  const answers = texts.map((text) => scan(text, answerLimits)).flatMap((scanned) => (scanned.ok ? [scanned.message] : []));
   return {
     status,
     session: typeof session === 'string' ? session : undefined,
