@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { LiveCalls } from './adapters/live-calls.ts';
+import type { WatchedPins } from './adapters/tool-pins/tool-pins.ts';
 import type { Authority } from './authority/authority.ts';
 import { authorityOf } from './compose-store.ts';
 import type { Config } from './config/schema.ts';
 import type { ApiParts } from './edges/api/deps.ts';
 import type { LiveSettings } from './live-settings.ts';
 import type { Keyring } from './ports/keyring.ts';
+import type { Pins } from './ports/pins.ts';
 import type { Store } from './ports/store.ts';
 
 type Shared = Pick<ApiParts, 'callers' | 'throttle' | 'tally' | 'log' | 'policy' | 'stepUp' | 'dryRuns' | 'issueToken'>;
@@ -13,12 +15,13 @@ type Shared = Pick<ApiParts, 'callers' | 'throttle' | 'tally' | 'log' | 'policy'
 /** What the management API works with, as the configuration is at each use. */
 export function apiParts(
   config: Config,
-  { settings, store, live }: { settings: LiveSettings; store: Store; live: LiveCalls },
+  { settings, store, live, toolPins }: { settings: LiveSettings; store: Store; live: LiveCalls; toolPins: WatchedPins },
   shared: Shared,
 ): ApiParts {
   const authority: Authority = {
     ...authorityOf(config, store),
     keyring: actingHere(store.keyring, live),
+    pins: heardHere(store.pins, toolPins),
     // Keys are minted under the newest pepper, for the upstreams that are configured now.
     get keys() {
       return settings.now().config.keys;
@@ -35,6 +38,19 @@ export function apiParts(
     upstreams: () => Object.values(settings.now().config.upstreams),
     checkpointKeys: () => settings.now().signing.checkpointKeys,
     stepUpForOperators: config.stepUp.operators,
+  };
+}
+
+/** What an operator decides here about a tool holds here before it is answered. */
+function heardHere(pins: Pins, toolPins: WatchedPins): Pins {
+  return {
+    ...pins,
+    async put(request) {
+      const done = await pins.put(request);
+      // The pin stands, and is read within two seconds anyway.
+      await toolPins.refresh(request.pin.upstream).catch(() => undefined);
+      return done;
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { createKnownCallers } from './adapters/callers/known-callers.ts';
 import { createConditions } from './adapters/condition.ts';
+import { createToolPins } from './adapters/tool-pins/tool-pins.ts';
 import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { createUpstreams } from './adapters/upstream/upstreams.ts';
 import { callerCache } from './compose.ts';
@@ -17,14 +18,16 @@ import { systemClock } from './system-clock.ts';
 export async function openDryRuns(surroundings: Surroundings): Promise<{ dryRuns: DryRuns; close(): Promise<void> }> {
   const { config } = await requireConfig(surroundings);
   const policy = compilePolicy(config, createConditions().compile);
-  const { store, signing } = await openConfigured(config, { serving: false, log: openLog('error') });
-  const { ledger } = store;
-  const upstreams = createUpstreams(upstreamsOf({ policy: () => policy, clock: systemClock, log: openLog('error') }));
+  const log = openLog('error');
+  const { store, signing } = await openConfigured(config, { serving: false, log });
+  const { ledger, pins, duties } = store;
+  const upstreams = createUpstreams(upstreamsOf({ policy: () => policy, clock: systemClock, log }));
   const credentialsOf = (name: string) => policy.upstreams.get(name)?.credentials ?? [];
   const dryRuns = createDryRuns({
     callers: callersOf(config, policy, { keyring: store.keyring, publicJwks: signing.publicJwks }),
     ledger,
     catalogue: createCatalogue({ upstreams, ledger, clock: systemClock, credentialsOf }),
+    toolPins: createToolPins({ pins, duties, clock: systemClock, log }),
     stepUp: stepUpOf(config, store),
     seal: createSeal({ secrets: config.keys.seal, random: refuseRandom }),
     clock: systemClock,

@@ -68,16 +68,17 @@ export async function openWholeStore(surroundings: Surroundings): Promise<Opened
 }
 
 export function authorityOf(config: Config, store: Store): Authority {
-  const { keyring, ledger, journal } = store;
+  const { keyring, ledger, journal, pins } = store;
   const { keys, scopes } = config;
-  const upstreams = Object.values(config.upstreams).map(({ name, environment, tools, resources, prompts, methods }) => ({
+  const upstreams = Object.values(config.upstreams).map(({ name, environment, tools, resources, prompts, methods, pinning }) => ({
     name,
     environment,
+    pinning,
     pricedScopes: [tools === 'annotations' ? [] : tools, resources, prompts, methods]
       .flat()
       .flatMap((rule) => (rule.price > 0 ? [rule.scopes] : [])),
   }));
-  return { clock: systemClock, random: randomBytes, keyring, ledger, journal, keys, scopes, upstreams };
+  return { clock: systemClock, random: randomBytes, keyring, ledger, journal, pins, keys, scopes, upstreams };
 }
 
 /** The second factors of a store's keys. */

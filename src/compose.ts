@@ -8,9 +8,9 @@ import { createRetries } from './adapters/retries.ts';
 import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
 import { createTally } from './adapters/tally.ts';
 import { createThrottle } from './adapters/throttle.ts';
-import { createCatalogue } from './adapters/upstream/catalogue.ts';
 import { type IssuedToken, issueAccessToken } from './authority/access-token.ts';
 import { apiParts } from './compose-api.ts';
+import { composePins } from './compose-pins.ts';
 import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
@@ -47,12 +47,10 @@ export async function composeGateway(config: Config, log: Log) {
   const live = createLiveCalls({ callers, ledger, clock, log, limits: () => settings.now().config.limits });
   keyring.onChange((changed) => live.heard(changed));
   const opened = openUpstreams({ policy, clock, ledger, log });
-  const { upstreams } = opened;
-  const metrics = createMetrics({ running: () => live.size, upstreams: opened.health });
+  const { catalogue, toolPins, knownPins, heldTools } = composePins({ store, upstreams: opened.upstreams, policy, log });
+  const metrics = createMetrics({ running: () => live.size, upstreams: opened.health, heldTools });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
-  const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
-  const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
     clock,
     callers,
@@ -61,6 +59,7 @@ export async function composeGateway(config: Config, log: Log) {
     stepUp,
     upstreams: opened.bridged,
     catalogue,
+    toolPins,
     assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
     seal: settings.seal,
     live,
@@ -72,13 +71,13 @@ export async function composeGateway(config: Config, log: Log) {
     newId: () => orderedId(clock.now()),
   });
 
-  const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });
+  const dryRuns = createDryRuns({ callers, ledger, catalogue, toolPins: knownPins, stepUp, seal: settings.seal, clock, policy });
   /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */
   const issueToken = (request: Parameters<typeof issueAccessToken>[1]): Promise<IssuedToken> => {
     return issueAccessToken({ ledger, random: randomBytes, scopes: config.scopes, signing, issuer }, request, clock.now());
   };
   const webhooks = createWebhooks({ journal, duties, clock, log, random: Math.random, webhooks: config.webhooks });
-  const api = apiParts(config, { settings, store, live }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
+  const api = apiParts(config, { settings, store, live, toolPins }, { callers, throttle, tally, log, policy, stepUp, dryRuns, issueToken });
 
   return {
     serve,
@@ -106,7 +105,7 @@ export async function composeGateway(config: Config, log: Log) {
     trouble: () => store.trouble(),
     health: opened.health,
     boundTo: settings.boundTo,
-    ...changesOf({ settings, store, opened, webhooks, retries }),
+    ...changesOf({ settings, store, opened, webhooks, retries, toolPins }),
   };
 }
 
@@ -117,8 +116,9 @@ function changesOf(parts: {
   opened: OpenedUpstreams;
   webhooks: Webhooks;
   retries: { close(): void };
+  toolPins: { close(): Promise<void> };
 }) {
-  const { settings, store, opened, webhooks, retries } = parts;
+  const { settings, store, opened, webhooks, retries, toolPins } = parts;
   return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
@@ -135,6 +135,7 @@ function changesOf(parts: {
       retries.close();
       await webhooks.close();
       await opened.close();
+      await toolPins.close();
       await store.close();
     },
   };

@@ -126,6 +126,12 @@ function deferredPorts(there: () => Store): Omit<Store, 'keyring' | 'trouble' | 
       finish: async (...given) => there().replays.finish(...given),
       forget: async (...given) => there().replays.forget(...given),
     },
+    pins: {
+      revision: async (...given) => there().pins.revision(...given),
+      of: async (...given) => there().pins.of(...given),
+      get: async (...given) => there().pins.get(...given),
+      put: async (...given) => there().pins.put(...given),
+    },
     duties: {
       hold: async (...given) => there().duties.hold(...given),
       release: async (...given) => there().duties.release(...given),

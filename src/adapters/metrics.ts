@@ -19,8 +19,15 @@ function methodLabel(method: string): string {
 
 const stateNumbers = { closed: 0, 'half-open': 1, open: 2 } as const;
 
-/** @param options.running how many calls and streams run now */
-export function createMetrics(options: { running: () => number; upstreams: () => readonly UpstreamHealth[] }): PrometheusMetrics {
+/**
+ * @param options.running how many calls and streams run now
+ * @param options.heldTools how many tools are held back, by upstream; rejects where nobody can say
+ */
+export function createMetrics(options: {
+  running: () => number;
+  upstreams: () => readonly UpstreamHealth[];
+  heldTools: () => Promise<ReadonlyMap<string, number>>;
+}): PrometheusMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
@@ -57,6 +64,17 @@ export function createMetrics(options: { running: () => number; upstreams: () =>
     },
   });
   gaugeUpstreams(registry, options.upstreams);
+  new Gauge({
+    name: 'keygate_tools_held_back',
+    help: 'Tools that are quarantined or wait for an approval, by upstream. Absent while the store does not say.',
+    labelNames: ['upstream'],
+    registers: [registry],
+    async collect() {
+      const counts = await options.heldTools().catch(() => new Map<string, number>());
+      this.reset();
+      for (const [upstream, count] of counts) this.set({ upstream }, count);
+    },
+  });
   return {
     request(sample) {
       const method = methodLabel(sample.method);

@@ -1,10 +1,12 @@
 import type { Guards } from '../domain/guard.ts';
 import type { Environment } from '../domain/key.ts';
 import type { ScopeOrder } from '../domain/scope.ts';
+import type { PinTerms } from '../domain/tool-pin.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Journal } from '../ports/journal.ts';
 import type { Keyring } from '../ports/keyring.ts';
 import type { Ledger } from '../ports/ledger.ts';
+import type { Pins } from '../ports/pins.ts';
 
 /** How keys are made here: the `keys` section of the configuration. */
 export interface KeySettings {
@@ -34,6 +36,7 @@ export interface Authority {
   readonly keyring: Keyring;
   readonly ledger: Ledger;
   readonly journal: Journal;
+  readonly pins: Pins;
   readonly keys: KeySettings;
   /** The order of actions in scopes. */
   readonly scopes: ScopeOrder;
@@ -41,6 +44,7 @@ export interface Authority {
   readonly upstreams: readonly {
     readonly name: string;
     readonly environment: Environment;
+    readonly pinning: PinTerms;
     /** For each rule that has a price: the scopes that a key needs, all of them. */
     readonly pricedScopes: readonly (readonly string[])[];
   }[];

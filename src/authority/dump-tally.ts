@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '../domain/canonical-json.ts';
 import type { KeptEntry } from '../ports/dump.ts';
-import { canonicalJson } from './canonical-json.ts';
 
 type Kind = KeptEntry['is'];
 
@@ -20,7 +20,7 @@ export interface DumpTotals {
 }
 
 export const dumpKinds: readonly Kind[] = [
-  ...(['fingerprint', 'key', 'account', 'reference', 'counters', 'totals', 'factor', 'progress', 'once', 'replay'] as const),
+  ...(['fingerprint', 'key', 'account', 'reference', 'counters', 'totals', 'factor', 'pin', 'progress', 'once', 'replay'] as const),
   ...(['line', 'checkpoint'] as const),
 ];
 
@@ -68,10 +68,11 @@ export function createDumpTally(): DumpTally {
 /** Where a store holds something else than it was given, in words. */
 export function differencesOf(given: DumpTotals, held: DumpTotals): string[] {
   const kinds = dumpKinds.flatMap((kind) => {
-    const [wanted, found] = [given.counts[kind], held.counts[kind]];
+    // A file of an earlier release says nothing of kinds that came later.
+    const [wanted, found] = [given.counts[kind] ?? 0, held.counts[kind]];
     if (fleeting.has(kind)) return found > wanted ? [`${found} entries of kind ${kind}, not ${wanted}`] : [];
     if (found !== wanted) return [`${found} entries of kind ${kind}, not ${wanted}`];
-    return held.contents[kind] === given.contents[kind] ? [] : [`other contents of kind ${kind}`];
+    return found === 0 || held.contents[kind] === given.contents[kind] ? [] : [`other contents of kind ${kind}`];
   });
   const sums = (Object.keys(given.sums) as (keyof DumpTotals['sums'])[]).flatMap((name) =>
     held.sums[name] === given.sums[name] ? [] : [`${name} of ${held.sums[name]}, not ${given.sums[name]}`],

@@ -33,12 +33,12 @@ function compileEndpoints({ upstreams, agents, bots }: Config): Map<string, Endp
 }
 
 function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: string) => Condition): Upstream {
-  const { name, environment, denials, tools, resources, prompts, methods } = upstream;
+  const { name, environment, denials, tools, resources, prompts, methods, pinning } = upstream;
   const annotated = tools === 'annotations';
   const sections = { tools: annotated ? [] : tools, resources, prompts, methods };
   return {
     ...targetOf(upstream),
-    policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition }),
+    policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition, pinning }),
     url: upstream.url,
     protocol: upstream.protocol,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),

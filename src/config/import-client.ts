@@ -56,7 +56,7 @@ function nameOf(written: string): string {
 }
 
 /** Members that a client does not know: whoever writes them here expects them to be obeyed. */
-const keygateMembers = ['credential', 'environment', 'denials', 'protocol', 'resources', 'prompts', 'methods'];
+const keygateMembers = ['credential', 'environment', 'denials', 'protocol', 'resources', 'prompts', 'methods', 'pinning'];
 
 function upstreamOf(server: Tree, name: string, findings: Finding[], warnings: Finding[]): Members | undefined {
   if (server.kind !== 'members') {

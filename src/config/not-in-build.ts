@@ -15,7 +15,6 @@ const absent: readonly Absent[] = [
   { path: ['listen', 'tls'], advice: 'end TLS in a reverse proxy in front of keygate' },
   { path: ['journal', 'arguments'], values: ['full', 'metadata'], advice: 'use hash or none' },
   { path: ['upstreams', '*', 'passthrough'] },
-  { path: ['upstreams', '*', 'pinning'] },
   ...sections.flatMap((section) => ruleMembers.map((member): Absent => ({ path: ['upstreams', '*', section, '*', member] }))),
 ];
 

@@ -29,6 +29,11 @@ const kinds: Readonly<Record<RecordKind, true>> = {
   'upstream.listed': true,
   'upstream.opened': true,
   'upstream.closed': true,
+  'tool.pinned': true,
+  'tool.changed': true,
+  'tool.quarantined': true,
+  'tool.reported': true,
+  'tool.approved': true,
   'journal.pruned': true,
   gap: true,
 };

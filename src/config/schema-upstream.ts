@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Micros } from '../domain/money.ts';
 import type { ChargeTerms, Lease, Protocol, ReportedPrice, RiskLimit } from '../domain/policy.ts';
+import type { PinTerms } from '../domain/tool-pin.ts';
 import type { BreakerTerms, UpstreamLimits } from '../domain/upstream-terms.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
@@ -8,6 +9,7 @@ import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
 import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
 import { breakerSchema, upstreamLimitsSchema } from './schema-health.ts';
+import { pinningSchema } from './schema-pinning.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
 import { type StdioConfig, stdioMembers } from './schema-stdio.ts';
 
@@ -52,6 +54,7 @@ export interface UpstreamConfig {
   /** `false` = the upstream is always called. */
   breaker: BreakerTerms | false;
   limits: UpstreamLimits;
+  pinning: PinTerms;
 }
 
 const pattern = checked((text) => {
@@ -162,4 +165,5 @@ export const upstreamSchema = z.strictObject({
   denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
   breaker: breakerSchema.prefault({}).describe('When an upstream that fails is not called for a while; false = never.'),
   limits: upstreamLimitsSchema.prefault({}).describe('What this upstream may take of the process.'),
+  pinning: pinningSchema.prefault({}).describe('What is done when a tool is listed otherwise than before.'),
 });

@@ -33,7 +33,7 @@ const unlimited = { depthMax: Number.POSITIVE_INFINITY, nodesMax: Number.POSITIV
 export function filterList(options: {
   message: ResponseMessage;
   member: ListMember;
-  keep: (item: ListedItem) => boolean;
+  keep: (item: ListedItem, all: readonly ListedItem[]) => boolean;
   prefix?: string | undefined;
   private?: { ttlMsMax: number } | undefined;
 }): Buffer {
@@ -43,7 +43,7 @@ export function filterList(options: {
   eachResultMember(message, (walk, name) => {
     if (name === member) {
       const elements = readElements(walk, member);
-      const kept = elements.map((item) => item[nameOf[member]] !== undefined && keep(item));
+      const kept = elements.map((item) => item[nameOf[member]] !== undefined && keep(item, elements));
       removals = cuts(elements, kept);
       if (prefix !== undefined) edits.push(...elements.flatMap((item, at) => (kept[at] ? prefixing(item, prefix) : [])));
     } else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));

@@ -1,5 +1,6 @@
 import type { Environment, Per } from './key.ts';
 import type { Micros } from './money.ts';
+import type { PinTerms } from './tool-pin.ts';
 import type { BreakerTerms, UpstreamLimits } from './upstream-terms.ts';
 
 /** What a rule decides about: the section of an upstream's configuration it stands in. */
@@ -93,6 +94,8 @@ export interface UpstreamPolicy {
   readonly revision: string;
   /** True where no tool rules are written: each tool needs the scope its annotations suggest (a client's own file, imported). */
   readonly annotated: boolean;
+  /** What a change of a tool's definition means here. */
+  readonly pinning: PinTerms;
   /** Every scope that some rule asks for, once each: what the resource metadata shows (RFC 9728). */
   readonly scopes: readonly string[];
   /** The first rule of the subject that matches, or undefined: no match is a refusal. */

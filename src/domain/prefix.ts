@@ -45,7 +45,7 @@ export function withoutPrefix(options: {
 export function prefixList(options: {
   message: ResponseMessage;
   member: 'tools' | 'prompts';
-  keep: (item: ListedItem) => boolean;
+  keep: (item: ListedItem, all: readonly ListedItem[]) => boolean;
   prefix: string;
   private?: { ttlMsMax: number } | undefined;
   limits: ScanLimits;

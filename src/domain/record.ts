@@ -29,6 +29,11 @@ export type RecordKind =
   | 'upstream.listed'
   | 'upstream.opened'
   | 'upstream.closed'
+  | 'tool.pinned'
+  | 'tool.changed'
+  | 'tool.quarantined'
+  | 'tool.reported'
+  | 'tool.approved'
   | 'journal.pruned'
   | 'gap';
 

@@ -4,6 +4,7 @@ import type { Environment } from './key.ts';
 import { type Micros, zeroMicros } from './money.ts';
 import type { ChargeTerms, Condition, DenialMode, Lease, ReportedPrice, RiskLimit, Rule, Subject, UpstreamPolicy } from './policy.ts';
 import { normaliseUri } from './resource-uri.ts';
+import type { PinTerms } from './tool-pin.ts';
 
 /** A rule as the configuration has it, read and checked. */
 export interface RuleConfigLike {
@@ -55,8 +56,9 @@ export function compileUpstreamPolicy(options: {
   sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>;
   compileCondition: CompileCondition;
   annotated?: boolean;
+  pinning: PinTerms;
 }): UpstreamPolicy {
-  const { name, environment, denials, sections, compileCondition } = options;
+  const { name, environment, denials, sections, compileCondition, pinning } = options;
   const lookUp = (subject: Subject): ((name: string) => Rule | undefined) =>
     compileLookUp(compileRules({ upstream: name, subject, rules: sections[subject], compileCondition }), subject);
   const finders = { tools: lookUp('tools'), resources: lookUp('resources'), prompts: lookUp('prompts'), methods: lookUp('methods') };
@@ -66,6 +68,7 @@ export function compileUpstreamPolicy(options: {
     environment,
     denials,
     annotated,
+    pinning,
     scopes: scopesOf(sections, annotated ? [`read:${name}`, `trade:${name}`, `manage:${name}`] : []),
     revision: revisionOf(sections, annotated),
     ruleFor: (subject, wanted) => finders[subject](wanted),

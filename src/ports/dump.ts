@@ -1,6 +1,7 @@
 import type { CounterBook } from '../domain/counters.ts';
 import type { KeyRecord } from '../domain/key.ts';
 import type { Checkpoint } from '../domain/record.ts';
+import type { ToolPin } from '../domain/tool-pin.ts';
 import type { KnownTotal } from '../domain/totals.ts';
 import type { Factor } from './factors.ts';
 import type { Account } from './ledger.ts';
@@ -29,6 +30,7 @@ export type StateEntry =
   /** What is known of a key's running totals, by the name of their counter. */
   | { readonly is: 'totals'; readonly holder: string; readonly totals: Readonly<Record<string, KnownTotal>> }
   | { readonly is: 'factor'; readonly factor: Factor }
+  | { readonly is: 'pin'; readonly pin: ToolPin }
   | { readonly is: 'progress'; readonly name: string; readonly position: number }
   /** A one-time id by its SHA-256, hex, and when it may be forgotten. */
   | { readonly is: 'once'; readonly hash: string; readonly until: number }

@@ -4,6 +4,7 @@ import type { Factors } from './factors.ts';
 import type { Journal } from './journal.ts';
 import type { Keyring } from './keyring.ts';
 import type { Ledger } from './ledger.ts';
+import type { Pins } from './pins.ts';
 import type { Replays } from './replays.ts';
 import type { Throttle } from './throttle.ts';
 
@@ -14,6 +15,7 @@ export interface Store {
   readonly journal: Journal;
   readonly factors: Factors;
   readonly replays: Replays;
+  readonly pins: Pins;
   readonly duties: Duties;
   /** Counts shared by every replica; absent where there is one process, which counts for itself. */
   readonly throttle?: Throttle;

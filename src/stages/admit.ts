@@ -13,7 +13,7 @@ import type { Admitted, Authorized, Reservation } from './reached.ts';
 
 type AdmitPorts = Pick<
   Ports,
-  'ledger' | 'log' | 'callers' | 'catalogue' | 'stepUp' | 'clock' | 'hashArguments' | 'newId' | 'metrics' | 'retries'
+  'ledger' | 'log' | 'callers' | 'catalogue' | 'toolPins' | 'stepUp' | 'clock' | 'hashArguments' | 'newId' | 'metrics' | 'retries'
 >;
 
 /** A record that changes between judgement and commit is judged again; one that never stands still is refused. */

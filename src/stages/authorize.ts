@@ -4,6 +4,7 @@ import { zeroMicros } from '../domain/money.ts';
 import type { Rule } from '../domain/policy.ts';
 import { redact } from '../domain/redact.ts';
 import { authorizeSubscriptions } from './authorize-subscriptions.ts';
+import { preparePins, requirePinned } from './judge-pin.ts';
 import { judgeRule, ruleFacts } from './judge-rule.ts';
 import { decidableUri, toolRule } from './may-use.ts';
 import type { Ports } from './ports.ts';
@@ -11,12 +12,13 @@ import type { Authorized, Understood } from './reached.ts';
 
 type Subject = Authorized['subject'];
 
-type AuthorizePorts = Pick<Ports, 'catalogue' | 'stepUp'>;
+type AuthorizePorts = Pick<Ports, 'catalogue' | 'stepUp' | 'toolPins'>;
 
-/** May they? Binding, rule, scopes, second factor, condition and limits on the arguments, in this order; no match is a refusal. */
+/** May they? Binding, rule, scopes, the tool's pin, second factor, condition and limits on the arguments, in this order; no match is a refusal. */
 export async function authorize(ports: AuthorizePorts, understood: Understood): Promise<Authorized> {
   const { intent, upstream } = understood;
   requireUpstream(understood);
+  await preparePins(ports, understood);
   if (intent.kind === 'request') return authorizeRequest(ports, understood, intent.message);
   const rule = intent.kind === 'notification' ? upstream.ruleFor('methods', intent.message.method) : undefined;
   if (rule) {
@@ -48,6 +50,7 @@ async function authorizeRequest(ports: AuthorizePorts, understood: Understood, m
   if (gate?.by === 'subscriptions') return authorizeSubscriptions(ports, understood, message);
   const { rule, subject } = await findRule(ports, understood, message);
   if (rule) requireScopes(understood, rule);
+  if (subject.tool !== undefined) await requirePinned(ports, understood, subject.tool);
   const totals = rule ? await judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
   // Judged like any call, but paid and counted in its first round.
   if (retry?.paid) return { ...understood, rule, subject, price: zeroMicros, counts: false, totals: [] };

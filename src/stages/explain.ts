@@ -12,7 +12,7 @@ import type { Ports } from './ports.ts';
 import type { Authorized, Understood } from './reached.ts';
 import { understand } from './understand.ts';
 
-export interface ExplainPorts extends Pick<Ports, 'catalogue' | 'stepUp' | 'seal'> {
+export interface ExplainPorts extends Pick<Ports, 'catalogue' | 'toolPins' | 'stepUp' | 'seal'> {
   readonly ledger: Pick<Ports['ledger'], 'usage' | 'preview'>;
 }
 

@@ -8,6 +8,7 @@ import type { Live } from '../ports/live.ts';
 import type { Log, Metrics, Tally } from '../ports/observe.ts';
 import type { Retries } from '../ports/retries.ts';
 import type { Throttle } from '../ports/throttle.ts';
+import type { ToolPins } from '../ports/tool-pins.ts';
 import type { Upstreams } from '../ports/upstreams.ts';
 
 /** Whether a key's second factor was passed a short while ago. */
@@ -24,6 +25,7 @@ export interface Ports {
   readonly throttle: Throttle;
   readonly upstreams: Upstreams;
   readonly catalogue: Catalogue;
+  readonly toolPins: ToolPins;
   readonly assertions: Assertions;
   readonly seal: Seal;
   readonly live: Live;

@@ -5,7 +5,9 @@ import { gateOf } from '../domain/method.ts';
 import { prefixList } from '../domain/prefix.ts';
 import { scan } from '../domain/scan.ts';
 import { mayUse } from './may-use.ts';
+import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
+import { pinnedTools } from './shown-tools.ts';
 
 /** Answers are larger and deeper than calls, and real servers cut strings in the middle of a character. The bound in bytes is the reader's. */
 const answerLimits = { depthMax: 256, nodesMax: 4_000_000, loneSurrogates: true } as const;
@@ -25,18 +27,23 @@ export function isAnswerTo(message: Message | undefined, id: MessageId): message
 const ttlMsMax = 60_000;
 
 /**
- * The answer's bytes as this caller may see them: lists filtered, their names prefixed at the path of an agent or a bot, shared caching
+ * The answer's bytes as this caller may see them: lists filtered, tools that are held back hidden, their names prefixed at the path of an agent or a bot, shared caching
  * made private. Untouched otherwise (I4).
  * @throws Denial UPSTREAM_FAILED where the answer to a list method holds no list
  */
-export function trimAnswer(admitted: Admitted, { method, message }: { method: string; message: ResponseMessage }): Buffer {
+export function trimAnswer(
+  ports: Pick<Ports, 'toolPins'>,
+  admitted: Admitted,
+  { method, message }: { method: string; message: ResponseMessage },
+): Buffer {
   const { era, endpoint } = admitted;
   const gate = gateOf(method, era);
   if (message.outcome === 'error' || !gate) return message.bytes;
   const stateless = era === 'stateless';
   if (gate.by === 'filter') {
     const { member } = gate;
-    const keep = (item: ListedItem) => mayUse(admitted, member, item);
+    const isPinned = member === 'tools' ? pinnedTools(ports, admitted, message) : () => true;
+    const keep = (item: ListedItem, all: readonly ListedItem[]) => isPinned(item, all) && mayUse(admitted, member, item);
     const list = { message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) };
     try {
       if (endpoint.kind === 'upstream' || !(member === 'tools' || member === 'prompts')) return filterList(list);

@@ -11,7 +11,7 @@ import { scanAnswer, trimAnswer } from './read-answer.ts';
 import { sealTask } from './task-ids.ts';
 import { ownTasksOnly, rememberTask } from './task-records.ts';
 
-type ShowPorts = Pick<Ports, 'seal' | 'ledger' | 'clock' | 'log'>;
+type ShowPorts = Pick<Ports, 'toolPins' | 'seal' | 'ledger' | 'clock' | 'log'>;
 
 interface Answered {
   readonly asked: ExpectedAnswer;
@@ -28,7 +28,7 @@ export function showAnswer(ports: ShowPorts, admitted: Admitted, { asked, messag
   if (message.outcome === 'result' && gateOf(method, admitted.era)?.by === 'own-tasks') return ownTasksOnly(ports, admitted, message);
   const created = createdTask(asked, message);
   const sealed = sealHandles(ports, admitted, { asked, message }, created);
-  const trimmed = trimAnswer(admitted, { method, message: sealed });
+  const trimmed = trimAnswer(ports, admitted, { method, message: sealed });
   // Only 2025-11-25 has a list to show it in, and streams on which servers speak unasked.
   if (!created || admitted.era === 'stateless') return trimmed;
   return rememberTask(ports, admitted, { own: created.id, ttlMs: message.marks?.taskTtlMs }).then(() => trimmed);

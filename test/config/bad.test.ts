@@ -13,7 +13,6 @@ const expected: Record<string, string | string[]> = {
   'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-passthrough.yaml': '4:5 upstreams.wiki.passthrough: is not supported (hint: not in this build)',
-  'absent-pinning.yaml': '4:5 upstreams.wiki.pinning: is not supported (hint: not in this build)',
   'absent-tls.yaml': '1:11 listen.tls: is not supported (hint: not in this build; end TLS in a reverse proxy in front of keygate)',
   'absent-workers.yaml':
     '1:1 workers: has a value that is not supported (hint: not in this build; one process serves this machine; remove the setting)',
@@ -157,6 +156,7 @@ const expected: Record<string, string | string[]> = {
     '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
   'pepper-list-empty.yaml': '1:9 keys.pepper: must not be empty',
   'pepper-short.yaml': '1:9 keys.pepper: must have at least 32 characters (hint: `keygate init` makes a good one)',
+  'pinning-mode.yaml': '4:16 upstreams.wiki.pinning.mode: must be off or first-sight or approve',
   'price-max-number.yaml':
     '4:56 upstreams.wiki.tools[0].price.max: must be a string (hint: write it in quotes, such as "0.10": numbers in YAML and JSON are rounded, money is not)',
   'price-max-zero.yaml':

@@ -32,6 +32,7 @@ describe('importClient', () => {
         methods: [],
         denials: 'jsonrpc',
         protocol: 'auto',
+        pinning: { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } },
       },
     });
   });

@@ -67,6 +67,7 @@ describe('the default configuration', () => {
           protocol: 'auto',
           breaker: { failures: 10, calls: 20, openForMs: 10_000 },
           limits: { concurrencyMax: 256, queueMax: 1000, connectionsMax: 256 },
+          pinning: { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } },
         },
       },
       agents: {},

@@ -23,6 +23,7 @@ function policy(sections: Partial<Record<Subject, readonly RuleConfigLike[]>>, a
     denials: 'jsonrpc',
     sections: { tools: [], resources: [], prompts: [], methods: [], ...sections },
     compileCondition,
+    pinning: { mode: 'off', onChange: { schema: 'report', annotations: 'report', wording: 'report' } },
     ...(annotated === undefined ? {} : { annotated }),
   });
 }

@@ -10,6 +10,7 @@ import type { Factors } from '../../src/ports/factors.ts';
 import type { Journal } from '../../src/ports/journal.ts';
 import type { Keyring } from '../../src/ports/keyring.ts';
 import type { AdmitRequest, Ledger } from '../../src/ports/ledger.ts';
+import type { Pins } from '../../src/ports/pins.ts';
 import type { Replays } from '../../src/ports/replays.ts';
 
 /** A store as the contract suites see it: the ports, the clock they run on, and the key that checkpoints are signed with. */
@@ -19,6 +20,7 @@ export interface Subject {
   readonly journal: Journal;
   readonly factors: Factors;
   readonly replays: Replays;
+  readonly pins: Pins;
   readonly duties: Duties;
   readonly clock: SteppedClock;
   readonly publicKeys: ReadonlyMap<string, KeyObject>;

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createLog } from '../../src/adapters/log.ts';
 import { createThrottle } from '../../src/adapters/throttle.ts';
+import { createToolPins } from '../../src/adapters/tool-pins/tool-pins.ts';
 import { createSeal } from '../../src/domain/seal.ts';
 import type { Reply } from '../../src/ports/reply.ts';
 import { authenticate } from '../../src/stages/authenticate.ts';
@@ -9,6 +11,7 @@ import { locate } from '../../src/stages/locate.ts';
 import type { Arrived, Authorized } from '../../src/stages/reached.ts';
 import { receive } from '../../src/stages/receive.ts';
 import { understand } from '../../src/stages/understand.ts';
+import { systemClock } from '../../src/system-clock.ts';
 import { startTestGateway, type TestGateway, upstreamConfig } from '../support/gateway.ts';
 import { toolCall } from '../support/post.ts';
 
@@ -41,6 +44,13 @@ it('validation with a warm cache adds less than 1 ms at the 95th percentile', as
     stepUp: composed.stepUp,
     throttle: createThrottle(),
     seal: createSeal({ secrets: config.keys.seal, random: randomBytes }),
+    // The reads of this gateway's own pins, where a pin is known.
+    toolPins: createToolPins({
+      pins: composed.store.pins,
+      duties: composed.duties,
+      clock: systemClock,
+      log: createLog({ level: 'silent' }),
+    }),
     catalogue: { annotationsOf: () => Promise.reject(new Error('written rules need no catalogue')) },
   };
   /** The stages as gateway.ts composes them, the scan of the body included, up to the point where the store would commit. */

@@ -20,7 +20,7 @@ export async function simulatedPolicy(): Promise<{ config: Config; policy: Polic
     price: formatMicros(price as Micros),
   }));
   const { folder, configFile } = await prepareFolder({
-    upstreams: { up: { url: 'http://127.0.0.1:9/mcp', environment: 'live', tools } },
+    upstreams: { up: { url: 'http://127.0.0.1:9/mcp', environment: 'live', pinning: { mode: 'off' }, tools } },
     limits: { holdMsMax, upstreamTimeoutMs },
   });
   try {

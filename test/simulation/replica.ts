@@ -80,6 +80,7 @@ export function startReplica(
     throttle: { take: () => through('locate', async () => free) },
     stepUp: { freshUntil: async () => 0 },
     catalogue: { annotationsOf: async () => undefined },
+    toolPins: { ready: async () => undefined, heldBack: () => undefined, sight: () => new Set() },
     assertions: { sign: async () => 'assertion' },
     seal: createSeal({ secrets: config.keys.seal, random: chance.bytes }),
     metrics: { request: () => undefined, configuration: () => undefined, overSoftLimit: () => undefined },

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { createJournal } from '../../src/adapters/lmdb/journal.ts';
 import { createKeyring } from '../../src/adapters/lmdb/keyring.ts';
 import { createLedger } from '../../src/adapters/lmdb/ledger.ts';
+import { createPins } from '../../src/adapters/lmdb/pins.ts';
 import type { Tables } from '../../src/adapters/lmdb/tables.ts';
 import type { Authority } from '../../src/authority/authority.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -203,8 +204,16 @@ function authorityOf({
   return {
     ...{ clock, random: chance.bytes, keys, scopes },
     keyring: createKeyring({ tables, clock }),
+    pins: createPins({ tables, clock }),
     ledger: createLedger({ tables, clock, ...terms }),
     journal: createJournal({ tables, manifest: { append: async () => undefined, read: () => [] }, signer: { kid: 'k', sign: () => '' } }),
-    upstreams: [{ name: 'up', environment: 'live', pricedScopes: [] }],
+    upstreams: [
+      {
+        name: 'up',
+        environment: 'live',
+        pricedScopes: [],
+        pinning: { mode: 'off', onChange: { schema: 'report', annotations: 'report', wording: 'report' } },
+      },
+    ],
   };
 }

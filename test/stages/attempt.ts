@@ -97,7 +97,10 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     },
     ...{ price: price as Micros, counts: true, totals: [], reply: client.reply, caller: { key: testKey('ABCD1234'), ancestors: [] } },
     ...{ policy: { limits, upstreams: new Map([['up', { url: 'http://up.test/mcp', credentials: [] }]]) } },
-    ...{ endpoint: { kind: 'upstream', upstream: 'up' }, upstream: { name: 'up', revision: 'v', denials: 'jsonrpc' } },
+    ...{
+      endpoint: { kind: 'upstream', upstream: 'up' },
+      upstream: { name: 'up', revision: 'v', denials: 'jsonrpc', pinning: { mode: 'off' } },
+    },
     rule: { id: 'up.tools[0]', subject: 'tools', match: ['*'], scopes: [], price, limits: [], stepUp: false, ...rule },
     reservation: { id: 'r1', root: 'key:ABCD1234', holdUntil: clock.now() + 60_000, facts: { requestId: 'q1' } },
   } as unknown as Admitted;

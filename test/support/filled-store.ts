@@ -3,6 +3,9 @@ import { limitTexts } from '../../src/authority/view.ts';
 import { type Budget, type Cap, type KeyRecord, rootOf } from '../../src/domain/key.ts';
 import { formatMicros } from '../../src/domain/money.ts';
 import type { RecordFacts } from '../../src/domain/record.ts';
+import { readSighting } from '../../src/domain/tool-definition.ts';
+import { judgeSighting, type ToolPin } from '../../src/domain/tool-pin.ts';
+import { pinFacts } from '../../src/domain/tool-pin-record.ts';
 import type { AdmitRequest } from '../../src/ports/ledger.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { budget, cap } from '../ports/calls.ts';
@@ -94,12 +97,27 @@ export async function fill(store: Store, clock: SteppedClock): Promise<Use> {
     lockedUntil: 0,
   };
   await factors.put({ factor: { ...factor, revision: 1 }, expected: 0, record: { kind: 'stepup.enrolled' } });
+  await fillPins(store);
   await ledger.useOnce({ id: 'answered', until: now() + hour });
   await replays.begin({ id: 'running', bodyHash: 'a', now: now() });
   await replays.begin({ id: 'answered', bodyHash: 'b', now: now() });
   await replays.finish({ id: 'answered', status: 201, body: '{"id":"x"}', now: now() });
   await duties.advance('webhook abc', 5);
   return useOf(store, clock, keys);
+}
+
+/** Tools in every state, under names that are no plain ones. */
+async function fillPins({ pins }: Store): Promise<void> {
+  const terms = { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'report', wording: 'report' } } as const;
+  for (const tool of ['pay', '__proto__', 'red \u001b[31m\u2028']) {
+    let stored: ToolPin | undefined;
+    for (const more of [{}, { description: 'x'.repeat(40_000) }, { inputSchema: { a: 1 } }]) {
+      const sighting = readSighting(Buffer.from(JSON.stringify({ name: tool, ...more })));
+      const { pin, event } = judgeSighting(stored, sighting, { upstream: 'wiki', tool, terms, now: 1 });
+      if (event) await pins.put({ pin, expected: stored?.revision ?? 0, record: pinFacts(event, pin) });
+      stored = pin;
+    }
+  }
 }
 
 /** Goes on using a store that was filled before. */

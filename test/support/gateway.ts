@@ -103,7 +103,7 @@ export async function readJournal(authority: Pick<Authority, 'journal'>, kind?: 
   return kind === undefined ? records : records.filter((record) => record.kind === kind);
 }
 
-/** One upstream in configuration form, with a credential of its own. It is called however often it fails: most tests make it fail on purpose. */
+/** One upstream in configuration form, with a credential of its own. It is called however often it fails, since most tests make it fail on purpose, and without pins hears nothing but what a test sends. */
 export function upstreamConfig(url: string, more: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     url,
@@ -113,6 +113,7 @@ export function upstreamConfig(url: string, more: Record<string, unknown> = {}):
     resources: [{ match: '**', scope: 'read:up' }],
     prompts: [{ match: '*', scope: 'read:up' }],
     breaker: false,
+    pinning: { mode: 'off' },
     ...more,
   };
 }

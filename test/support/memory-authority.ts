@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createPins } from '../../src/adapters/lmdb/pins.ts';
 import type { Authority } from '../../src/authority/authority.ts';
 import { changedMembers, type KeyRecord } from '../../src/domain/key.ts';
 import { chainRecord, firstPrev, type RecordFacts } from '../../src/domain/record.ts';
@@ -7,9 +8,11 @@ import type { Journal } from '../../src/ports/journal.ts';
 import type { Acknowledgement, Actor, Keyring } from '../../src/ports/keyring.ts';
 import { type Account, type Ledger, LedgerConflict, type LimitBreach, type UsageLine } from '../../src/ports/ledger.ts';
 import type { Replay, Replays } from '../../src/ports/replays.ts';
+import { memoryTables } from './memory-store-tables.ts';
 
 export const startMs = Date.parse('2026-11-20T12:00:00.000Z');
 const second = 1_000;
+const pinning = { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } } as const;
 
 /** An authority over plain maps, with a clock and a random source that repeat: for acts, not for guarantees. */
 export interface MemoryAuthority extends Authority {
@@ -42,6 +45,7 @@ export function createMemoryAuthority(
     factors: memoryFactors(texts),
     replays: memoryReplays(),
     journal: memoryJournal(texts),
+    pins: createPins({ tables: memoryTables(), clock: { now: () => now, monotonic: () => now } }),
     keys: {
       prefix: 'kg',
       peppers: ['newest-pepper-newest-pepper-newest', 'older-pepper-older-pepper-older-pe'],
@@ -54,8 +58,8 @@ export function createMemoryAuthority(
     },
     scopes: { hierarchy: ['read', 'trade', 'manage'] },
     upstreams: [
-      { name: 'wiki', environment: 'live', pricedScopes: [['write:wiki']] },
-      { name: 'sandbox', environment: 'test', pricedScopes: [] },
+      { name: 'wiki', environment: 'live', pinning, pricedScopes: [['write:wiki']] },
+      { name: 'sandbox', environment: 'test', pinning, pricedScopes: [] },
     ],
     records,
     actors,

@@ -15,6 +15,8 @@ export function memoryTables(): Tables {
     counters: table(),
     totals: table(),
     factors: table(),
+    pins: table(),
+    pinTexts: table(),
     replays: table(),
     holds: table(),
     ended: table(),

@@ -4,6 +4,7 @@ import { createFactors } from '../../src/adapters/lmdb/factors.ts';
 import { createJournal, type Signer } from '../../src/adapters/lmdb/journal.ts';
 import { createKeyring } from '../../src/adapters/lmdb/keyring.ts';
 import { createLedger } from '../../src/adapters/lmdb/ledger.ts';
+import { createPins } from '../../src/adapters/lmdb/pins.ts';
 import { createReplays } from '../../src/adapters/lmdb/replays.ts';
 import { restore } from '../../src/adapters/lmdb/restore.ts';
 import type { Calendar } from '../../src/domain/calendar.ts';
@@ -36,6 +37,7 @@ export function openMemoryStore(options: {
     journal: createJournal({ tables, manifest, signer }),
     factors: createFactors({ tables, clock }),
     replays: createReplays(tables),
+    pins: createPins({ tables, clock }),
     duties: createDuties({ tables, isGateway: () => true }),
     trouble: () => undefined,
     dump: (options) => dump(tables, options),

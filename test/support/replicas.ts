@@ -80,7 +80,7 @@ export async function startReplicas(options: {
   const folder = await mkdtemp(join(tmpdir(), 'keygate-replicas-'));
   const configFile = join(folder, 'keygate.json');
   const grants = { scope: 'read:up', price };
-  const up = { url: upstreamUrl, environment: 'live', tools: [{ match: '*', ...grants }] };
+  const up = { url: upstreamUrl, environment: 'live', tools: [{ match: '*', ...grants }], pinning: { mode: 'off' } };
   const listen = { mcp: '127.0.0.1:0', admin: '127.0.0.1:0' };
   await writeFile(configFile, JSON.stringify({ listen, store, upstreams: { up }, ...config }, null, 2));
   const cli: Replicas['cli'] = (...args) => runCommand([main, ...args, '--config', configFile], folder);

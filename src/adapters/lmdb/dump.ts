@@ -1,5 +1,6 @@
 import type { RunningEntry, StateEntry } from '../../ports/dump.ts';
 import { servingProcess } from './gateway-lock.ts';
+import { withTexts } from './pins.ts';
 import type { Table, Tables } from './tables.ts';
 
 /** Entries read at a time: a longer read would keep old pages of the file in use. */
@@ -23,6 +24,7 @@ export async function* dump(tables: Tables, { serving = false }: { serving?: boo
   for (const { key: holder, value: counters } of entriesOf(tables.counters)) yield { is: 'counters', holder, counters };
   for (const { key: holder, value: totals } of entriesOf(tables.totals)) yield { is: 'totals', holder, totals };
   for (const { value: factor } of entriesOf(tables.factors)) yield { is: 'factor', factor };
+  for (const { key, value } of entriesOf(tables.pins)) yield { is: 'pin', pin: withTexts(value, tables.pinTexts.get(key) ?? {}) };
   for (const { key, value } of entriesOf(tables.meta)) {
     const name = progressPattern.exec(key)?.[1];
     if (name !== undefined) yield { is: 'progress', name, position: Number(value) };

@@ -61,6 +61,8 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     counters: busy('counters'),
     totals: busy('totals'),
     factors: json('factors'),
+    pins: json('pins'),
+    pinTexts: json('pin texts'),
     replays: json('replays'),
     holds: busy('holds'),
     ended: busy('ended'),

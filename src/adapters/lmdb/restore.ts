@@ -1,5 +1,6 @@
 import type { Restoring, StateEntry } from '../../ports/dump.ts';
 import type { Manifest } from './manifest.ts';
+import { restorePin } from './pins.ts';
 import { dueKey } from './reservation.ts';
 import { beginRestore, endRestore } from './restore-mark.ts';
 import { createRestoredJournal } from './restored-journal.ts';
@@ -64,6 +65,9 @@ function put(tables: Tables, entry: StateEntry): void {
       return void tables.totals.put(entry.holder, entry.totals);
     case 'factor':
       return void tables.factors.put(entry.factor.keyId, entry.factor);
+    case 'pin':
+      restorePin(tables, entry.pin);
+      return;
     case 'progress':
       return void tables.meta.put(`progress ${entry.name}`, entry.position);
     case 'once':

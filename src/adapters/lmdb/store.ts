@@ -14,12 +14,15 @@ import { createJournal, type Signer } from './journal.ts';
 import { createKeyring } from './keyring.ts';
 import { createLedger } from './ledger.ts';
 import { createManifest, manifestFile } from './manifest.ts';
+import { createPins } from './pins.ts';
 import { createReplays } from './replays.ts';
 import { restore } from './restore.ts';
 import { requireWhole } from './restore-mark.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax } from './sweep.ts';
 
-const schemaVersion = 2;
+const schemaVersion = 3;
+/** A store of this version only lacks what is made when it is first needed: pins of tools. */
+const schemaVersionBefore = 2;
 
 /**
  * Opens or creates the embedded store in `folder` (mode 0700, its files 0600): one LMDB environment, shared by every process of one machine.
@@ -62,6 +65,7 @@ export async function openStore(options: {
     journal: createJournal({ tables, manifest, signer }),
     factors: createFactors({ tables, clock }),
     replays: createReplays(tables),
+    pins: createPins({ tables, clock }),
     duties: createDuties({ tables, isGateway: () => isGateway(tables, instance) }),
     trouble: environment.trouble,
     dump: (options) => dump(tables, options),
@@ -96,7 +100,7 @@ function openFolder(folder: string, clock: Clock): Environment {
 function checkSchema({ tables, commitNow }: Environment): void {
   commitNow(() => {
     const found = tables.meta.get('schema');
-    if (found === undefined) tables.meta.put('schema', schemaVersion);
+    if (found === undefined || found === schemaVersionBefore) tables.meta.put('schema', schemaVersion);
     else if (found !== schemaVersion) {
       throw new Error(
         `The store has schema version ${JSON.stringify(found)}; this build reads ${schemaVersion}. Run the release it belongs to, or ` +

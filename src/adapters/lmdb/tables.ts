@@ -1,6 +1,7 @@
 import type { CounterBook } from '../../domain/counters.ts';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { Checkpoint } from '../../domain/record.ts';
+import type { ToolPin } from '../../domain/tool-pin.ts';
 import type { KnownTotal } from '../../domain/totals.ts';
 import type { Factor } from '../../ports/factors.ts';
 import type { Account } from '../../ports/ledger.ts';
@@ -35,11 +36,17 @@ export interface Payment {
   readonly of: { readonly account: string } | { readonly partition: string };
 }
 
+/** The texts of a pin's definitions, apart from it: they are long, and only people read them. */
+export interface PinTexts {
+  readonly pinned?: string;
+  readonly seen?: string;
+}
+
 export type CheckpointKey = [partition: string, seq: number, signature: string];
 
 /** Every table of the one environment. They share commits. */
 export interface Tables {
-  /** Schema version, epoch, journal head, ends of imported partitions, gateway claim, fingerprints, progress of duties, import under way. */
+  /** Schema version, epoch, journal head, ends of imported partitions, gateway claim, fingerprints, progress of duties, revisions of pins, import under way. */
   readonly meta: Table<unknown, string>;
   readonly keys: Table<KeyRecord, string>;
   /** Reads a key record, parsed once for as long as it stays the same. */
@@ -52,6 +59,9 @@ export interface Tables {
   readonly totals: Table<Readonly<Record<string, KnownTotal>>, string>;
   /** Key id to its second factor. */
   readonly factors: Table<Factor, string>;
+  /** Upstream and SHA-256 of a tool's name to its pin, without texts, and to those. */
+  readonly pins: Table<ToolPin, string>;
+  readonly pinTexts: Table<PinTexts, string>;
   /** SHA-256 of an idempotency id to the attempt under it. */
   readonly replays: Table<Attempt, string>;
   readonly holds: Table<Hold, string>;

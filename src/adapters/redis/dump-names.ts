@@ -17,6 +17,8 @@ export interface StoreNames {
   readonly counters: readonly PartitionName[];
   readonly totals: readonly PartitionName[];
   readonly factors: readonly PartitionName[];
+  /** Hashes of pins, by upstream. */
+  readonly pins: readonly PartitionName[];
   /** Sorted sets of what is running: reservations and leases. */
   readonly running: readonly PartitionName[];
   readonly once: readonly string[];
@@ -61,7 +63,7 @@ const transient = /^kg:(?:\{p[0-9]+\}:(?:res|gone|lease):|\{[^}]*\}:(?:mark|prob
  * @throws Error for one that this build does not know: what it does not understand it cannot move; and where slots of a cluster move meanwhile
  */
 export async function namesOf(connection: Pick<Connection, 'masters' | 'client'>): Promise<StoreNames> {
-  const found: Record<Family, PartitionName[]> = { key: [], account: [], ref: [], count: [], totals: [], factor: [] };
+  const found: Record<Family, PartitionName[]> = { key: [], account: [], ref: [], count: [], totals: [], factor: [], pins: [] };
   const running: PartitionName[] = [];
   const once: string[] = [];
   const replays: string[] = [];
@@ -74,14 +76,14 @@ export async function namesOf(connection: Pick<Connection, 'masters' | 'client'>
     else if (name.startsWith('kg:once:')) once.push(name);
     else if (name.startsWith('kg:replay:')) replays.push(name);
     else if (progressPattern.test(name)) progress.push(progressPattern.exec(name)?.[1] ?? '');
-    else if (!derived.test(name) && !(partition !== '' && ['journal', 'seq'].includes(family))) throw unknownName(name);
+    else if (!derived.test(name) && !(partition !== '' && ['journal', 'seq', 'pintexts'].includes(family))) throw unknownName(name);
   }
   if ((await slotsOf(connection)) !== slots) throw slotsMove();
-  const { key: keys, account: accounts, ref: references, count: counters, totals, factor: factors } = found;
-  return { keys, accounts, references, counters, totals, factors, running, once, replays, progress };
+  const { key: keys, account: accounts, ref: references, count: counters, totals, factor: factors, pins } = found;
+  return { keys, accounts, references, counters, totals, factors, pins, running, once, replays, progress };
 }
 
-type Family = 'key' | 'account' | 'ref' | 'count' | 'totals' | 'factor';
+type Family = 'key' | 'account' | 'ref' | 'count' | 'totals' | 'factor' | 'pins';
 
 const progressPattern = /^kg:\{duty\}:(.*):progress$/s;
 /** Pointers to keys, the feed, the archive, and the journal of the embedded store that this one was imported from. */

@@ -7,6 +7,7 @@ import { namesOf, type PartitionName } from './dump-names.ts';
 import { runningIn } from './dump-running.ts';
 import { parseLimits } from './known-accounts.ts';
 import { elsewhere } from './layout.ts';
+import { pinsIn } from './pins.ts';
 import { requireNoReplica } from './restore-mark.ts';
 
 /** Commands that are on their way at a time. */
@@ -55,6 +56,7 @@ export async function* dump(
     const text = await client.hget(name, 'factor');
     return text === null ? undefined : { is: 'factor', factor: JSON.parse(text) as Factor };
   });
+  for (const name of names.pins) for (const pin of await pinsIn(connection, name)) yield { is: 'pin', pin };
   yield* each(names.progress, async (name) => {
     return { is: 'progress', name, position: Number((await client.get(elsewhere.progress(name))) ?? '0') };
   });

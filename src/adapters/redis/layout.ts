@@ -55,6 +55,10 @@ export const inPartition = {
   reference: (partition: string, hash: string) => `${prefixOf(partition)}ref:${hash}`,
   /** Hash by key id: rev, factor (JSON), op (the name of its last write). */
   factor: (partition: string, keyId: string) => `${prefixOf(partition)}factor:${keyId}`,
+  /** Hash, by upstream: `n`, how often a pin of it was put; for each tool `p:<tool>`, its pin (JSON), and `r:<tool>`, its revision and the name of its last write. */
+  pins: (partition: string, upstream: string) => `${prefixOf(partition)}pins:${upstream}`,
+  /** Hash, by upstream: for each tool `t:<tool>`, pairs of the hash and the text of its definitions (JSON). */
+  pinTexts: (partition: string, upstream: string) => `${prefixOf(partition)}pintexts:${upstream}`,
 } as const;
 
 /** Names that stand alone, each in whatever slot it falls. */

@@ -4,6 +4,7 @@ import type { StateEntry } from '../../ports/dump.ts';
 import type { Connection } from './connection.ts';
 import { digestPointer } from './key-records.ts';
 import { elsewhere, inPartition, partitionOf, prefixOf } from './layout.ts';
+import { fieldsOfPin, homeOf } from './pins.ts';
 import { loadScript } from './scripts.ts';
 
 /** One command on one name, its arguments after the name. */
@@ -60,6 +61,13 @@ export async function writesOf({ client }: Pick<Connection, 'client'>, entry: St
       const { keyId, revision } = entry.factor;
       const partition = await partitionOfHolder(keyId);
       return inThe(partition, inPartition.factor(partition, keyId), ['rev', String(revision), 'factor', JSON.stringify(entry.factor)]);
+    }
+    case 'pin': {
+      const { upstream } = entry.pin;
+      const partition = homeOf(upstream);
+      const { pin, texts } = fieldsOfPin(entry.pin);
+      const [name, textsName] = [inPartition.pins(partition, upstream), inPartition.pinTexts(partition, upstream)];
+      return [...inThe(partition, name, ['n', '1', ...pin]), ...inThe(partition, textsName, texts)];
     }
     case 'progress':
       return [{ key: elsewhere.progress(entry.name), command: 'SET', rest: '', args: [String(entry.position)] }];

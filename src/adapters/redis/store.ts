@@ -17,6 +17,7 @@ import { createKeyring } from './keyring.ts';
 import { withLeases } from './leased-ledger.ts';
 import { createRedisLedger } from './ledger.ts';
 import { checkSchema, keepFingerprint } from './meta.ts';
+import { createPins } from './pins.ts';
 import { tellRefusedWrites } from './refused-writes.ts';
 import { createReplays } from './replays.ts';
 import { restore } from './restore.ts';
@@ -82,6 +83,7 @@ export async function openRedisStore(options: {
     journal: createRedisJournal({ ...rest, connection, duties, clock }),
     factors: createFactors({ connection, clock, records, nextName }),
     replays: createReplays({ connection, nextName }),
+    pins: createPins({ connection, clock, nextName }),
     duties,
     throttle: createRedisThrottle({ connection, clock }),
     trouble: () => connection.trouble(),

@@ -14,9 +14,10 @@ export interface Asked {
 
 const answerBytesMax = 16 * 1024 * 1024;
 const timeoutMs = 10_000;
-const nodesMax = 4_000_000;
 /** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
 const gatewayKeyId = 'keygate';
+/** Those of the answers that are relayed: what a client would be shown is read here too. */
+const answerLimits = { depthMax: 256, nodesMax: 4_000_000, loneSurrogates: true } as const;
 
 /** A message of the gateway's own, made here and not read. */
 export interface AskedMessage {
@@ -107,7 +108,7 @@ function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; 
         .push(body)
         .flatMap(({ text }) => (text ? [Buffer.from(text)] : []))
     : [body];
-  const answers = texts.map((text) => scan(text, { ...scanLimits, nodesMax })).flatMap((scanned) => (scanned.ok ? [scanned.message] : []));
+  const answers = texts.map((text) => scan(text, answerLimits)).flatMap((scanned) => (scanned.ok ? [scanned.message] : []));
   return {
     status,
     session: typeof session === 'string' ? session : undefined,

@@ -5,34 +5,47 @@ import { sessionVersions, statelessVersion } from '../../domain/method.ts';
 import type { Annotations, Catalogue } from '../../ports/catalogue.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger } from '../../ports/ledger.ts';
+import type { ListedTool } from '../../ports/tool-pins.ts';
 import type { Upstreams } from '../../ports/upstreams.ts';
 import { type Asked, type AskedMessage, ask } from './ask.ts';
 
 type Tools = ReadonlyMap<string, Annotations>;
+type Listed = ListedTool & { readonly annotations: Annotations };
 
 /** A list is trusted for a minute; a tool it does not name is looked for anew, at most every two seconds. Milliseconds. */
 const freshMs = 60_000;
 const againMs = 2_000;
 const pagesMax = 100;
 
+export interface AskingCatalogue extends Catalogue {
+  /** Asks for the tools, unless that was done a moment ago. @throws Denial as annotationsOf does */
+  look(upstream: string): Promise<void>;
+}
+
 /**
- * Asks each upstream for its tools with its own credential, for upstreams without written rules. What is known is only a
+ * Asks each upstream for its tools with its own credential, for upstreams without written rules and for pins. What is known is only a
  * cache: any replica can ask again (I9). Each asking is journalled before it is made.
- * @param credentialsOf flat header list of an upstream
+ * @param options.credentialsOf flat header list of an upstream
+ * @param options.listed told of each whole list before anybody else is
  */
 export function createCatalogue(options: {
   upstreams: Upstreams;
   ledger: Pick<Ledger, 'record'>;
   clock: Clock;
   credentialsOf: (upstream: string) => readonly string[];
-}): Catalogue {
+  listed?: (upstream: string, tools: readonly ListedTool[]) => Promise<void>;
+}): AskingCatalogue {
   const { clock } = options;
   const known = new Map<string, { tools: Promise<Tools>; at: number }>();
 
   const list = (upstream: string): Promise<Tools> => {
     const tools: Promise<Tools> = options.ledger
       .record({ kind: 'upstream.listed', upstream, method: 'tools/list', decision: 'allowed' })
-      .then(() => fetchTools(options, upstream));
+      .then(() => fetchTools(options, upstream))
+      .then(async (tools) => {
+        await options.listed?.(upstream, tools);
+        return new Map(tools.map(({ name, annotations }) => [name, annotations]));
+      });
     // Whoever comes while it is asked waits for this answer.
     known.set(upstream, { tools, at: Number.POSITIVE_INFINITY });
     tools.then(
@@ -48,6 +61,7 @@ export function createCatalogue(options: {
   };
 
   return {
+    look: async (upstream) => void (await listed(upstream, againMs)),
     async annotationsOf(upstream, tool) {
       return (await listed(upstream, freshMs)).get(tool) ?? (await listed(upstream, againMs)).get(tool);
     },
@@ -56,7 +70,7 @@ export function createCatalogue(options: {
 
 type Asking = Parameters<typeof createCatalogue>[0];
 
-async function fetchTools(asking: Asking, upstream: string): Promise<Tools> {
+async function fetchTools(asking: Asking, upstream: string): Promise<Listed[]> {
   const send = (message: AskedMessage | undefined, headers: readonly string[], method: 'POST' | 'DELETE' = 'POST') =>
     ask(asking.upstreams, {
       ...{ upstream, method, message, headers: [...headers, ...asking.credentialsOf(upstream)] },
@@ -101,14 +115,16 @@ function toolsOf(message: ResponseMessage): ListedItem[] {
   }
 }
 
-async function pages(page: (cursor: string | undefined) => Promise<Asked>): Promise<Tools> {
-  const tools = new Map<string, Annotations>();
+async function pages(page: (cursor: string | undefined) => Promise<Asked>): Promise<Listed[]> {
+  const tools: Listed[] = [];
   let cursor: string | undefined;
   for (let count = 0; count < pagesMax; count += 1) {
     const { answer } = await page(cursor);
     const message: ResponseMessage | undefined = answer?.outcome === 'result' ? answer : undefined;
     if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream did not list its tools.' });
-    for (const item of toolsOf(message)) if (item.name !== undefined) tools.set(item.name, item.annotations ?? {});
+    for (const { name, annotations = {}, span } of toolsOf(message)) {
+      if (name !== undefined) tools.push({ name, annotations, bytes: message.bytes.subarray(span.start, span.end) });
+    }
     cursor = nextCursorOf(message);
     if (cursor === undefined) return tools;
   }

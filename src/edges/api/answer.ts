@@ -28,6 +28,7 @@ export interface Exchange {
   readonly operation: Operation | undefined;
   readonly allow: readonly string[];
   readonly id: string;
+  readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
 }
 
@@ -61,6 +62,7 @@ export async function answerRequest(deps: ApiDeps, exchange: Exchange, { incomin
       by: actorOf(caller),
       listener: exchange.listener,
       id: exchange.id,
+      params: exchange.params,
       ...givenOf(operation, exchange, body),
     };
     const attempt = {

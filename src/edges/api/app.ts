@@ -20,16 +20,20 @@ export function apiApp(deps: ApiDeps, listener: ListenerName): OpenAPIHono<{ Bin
   };
   for (const operation of operations) {
     describeOperation(app, operation);
-    app.on(operation.verb.toUpperCase(), operation.path.replace('{id}', ':id'), (c) =>
-      answer(c.env, { listener, operation, allow: [], id: c.req.param('id') ?? '', query: queryOf(c.req.queries()) }),
-    );
+    app.on(operation.verb.toUpperCase(), operation.path.replace(named, ':$1'), (c) => {
+      const params: Record<string, string> = c.req.param();
+      return answer(c.env, { listener, operation, allow: [], id: params.id ?? '', params, query: queryOf(c.req.queries()) });
+    });
   }
   const document = openApiDocument(app, deps.version);
   app.get('/openapi.json', (c) => c.json(document, 200, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }));
-  const tree = operations.map((operation) => ({ operation, pattern: new RegExp(`/api/v1${operation.path.replace('{id}', '[^/]+')}$`) }));
-  app.all('*', (c) => answer(c.env, { listener, operation: undefined, allow: methodsAt(tree, c.req.path), id: '', query: {} }));
+  const tree = operations.map((operation) => ({ operation, pattern: new RegExp(`/api/v1${operation.path.replace(named, '[^/]+')}$`) }));
+  app.all('*', (c) => answer(c.env, { listener, operation: undefined, allow: methodsAt(tree, c.req.path), id: '', params: {}, query: {} }));
   return app;
 }
+
+/** A part of a path that names a thing. */
+const named = /\{([a-z]+)\}/g;
 
 /** A name that stands twice could be read two ways, so it is made a list, which no schema takes. */
 function queryOf(queries: Record<string, string[]>): Record<string, string> {

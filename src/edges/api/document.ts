@@ -17,7 +17,13 @@ const meaning: Readonly<Record<number, string>> = {
   503: 'Nothing can be done at the moment.',
 };
 
-const idParam = z.object({ id: z.string().openapi({ param: { name: 'id', in: 'path' } }) });
+/** The names in braces of a path. */
+function paramsOf(path: string): z.ZodObject | undefined {
+  const names = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name = '']) => name);
+  if (names.length === 0) return undefined;
+  return z.object(Object.fromEntries(names.map((name) => [name, z.string().openapi({ param: { name, in: 'path' } })])));
+}
+
 const idempotencyHeader = z.object({
   'Idempotency-Key': z
     .string()
@@ -38,6 +44,7 @@ export function refusalsOf({ verb, body, query, refusals, permission }: Operatio
 /** Writes one operation into the registry that the OpenAPI document is made from. */
 export function describeOperation<E extends Env>(app: OpenAPIHono<E>, operation: Operation): void {
   const { verb, path, name, summary, tag, query, body, bodyOptional, success } = operation;
+  const params = paramsOf(path);
   const refused = refusalsOf(operation).map((status) => [
     status,
     { description: meaning[status] ?? 'Refused.', content: { 'application/problem+json': { schema: problemSchema } } },
@@ -51,7 +58,7 @@ export function describeOperation<E extends Env>(app: OpenAPIHono<E>, operation:
       tags: [tag],
       security: [{ key: [] }],
       request: {
-        ...(path.includes('{id}') ? { params: idParam } : {}),
+        ...(params && { params }),
         ...(query instanceof z.ZodObject ? { query } : {}),
         ...(verb === 'post' ? { headers: idempotencyHeader } : {}),
         ...(body === undefined ? {} : { body: { required: bodyOptional !== true, content: { 'application/json': { schema: body } } } }),

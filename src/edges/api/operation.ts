@@ -19,6 +19,8 @@ export interface Asked<Query, Body> {
   readonly by: Actor;
   /** The `{id}` of the path; empty where the path has none. */
   readonly id: string;
+  /** Every `{name}` of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
   readonly query: Query;
   readonly body: Body;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -34,7 +36,7 @@ export type Answer =
 /** One operation of the API: what the router, the OpenAPI document and the pipeline in answer.ts read. */
 export interface Operation {
   readonly verb: 'get' | 'post' | 'patch' | 'delete';
-  /** Below /api/v1, with `{id}` where it names a thing. */
+  /** Below /api/v1, with `{id}`, or other names in braces, where it names a thing. */
   readonly path: string;
   readonly name: string;
   readonly summary: string;

@@ -8,6 +8,7 @@ import { meOperation } from './me.ts';
 import type { Operation } from './operation.ts';
 import { stepUpOperations } from './step-up.ts';
 import { tokenOperation } from './token.ts';
+import { toolOperations } from './tools.ts';
 import { upstreamsOperation } from './upstreams.ts';
 import { usageOperation } from './usage.ts';
 import { verifyOperation } from './verify.ts';
@@ -26,6 +27,7 @@ export function apiOperations(): readonly Operation[] {
     usageOperation,
     ...journalOperations(),
     upstreamsOperation,
+    ...toolOperations,
     leakOperation,
   ];
 }

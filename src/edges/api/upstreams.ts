@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { type ToolView, viewTool } from '../../authority/tool-view.ts';
 import type { UpstreamConfig } from '../../config/schema.ts';
 import type { RuleConfig } from '../../config/schema-upstream.ts';
 import { formatMicros } from '../../domain/money.ts';
@@ -41,6 +42,10 @@ const upstreamSchema = z
     revision: z.string().openapi({ description: 'Changes whenever any rule does.' }),
     annotated: z.boolean().openapi({ description: 'No tool rules are written: each tool needs the scope that its annotations suggest.' }),
     rules: z.array(ruleSchema),
+    pinning: z.enum(['off', 'first-sight', 'approve']),
+    tools: z
+      .array(z.object({ tool: z.string(), state: z.enum(['pinned', 'quarantined', 'pending']), cause: z.string().nullable() }))
+      .openapi({ description: 'Tools that were seen. `/tools` says more of each.' }),
   })
   .openapi('Upstream');
 
@@ -49,12 +54,22 @@ export const upstreamsOperation: Operation = operation({
   summary: 'The configured upstreams, and the scopes and price that each of their rules asks for. First match wins.',
   ...{ permission: 'upstreams.read', refusals: [] },
   success: { status: 200, schema: pageOf(upstreamSchema), description: 'Every upstream.' },
-  async act({ upstreams, policy }) {
+  async act({ upstreams, policy, authority }) {
     const compiled = policy().upstreams;
-    const data = upstreams().map((upstream) => viewUpstream(upstream, compiled.get(upstream.name)?.policy.revision ?? ''));
+    const data = await Promise.all(
+      upstreams().map(async (upstream) => ({
+        ...viewUpstream(upstream, compiled.get(upstream.name)?.policy.revision ?? ''),
+        pinning: upstream.pinning.mode,
+        tools: (await authority.pins.of(upstream.name)).map((pin) => seenTool(viewTool(pin, upstream.pinning))),
+      })),
+    );
     return { status: 200, body: { data, nextCursor: null } };
   },
 });
+
+function seenTool({ tool, state, cause }: ToolView): object {
+  return { tool, state, cause };
+}
 
 /** Neither the address of an upstream nor its credential is shown (I5). */
 function viewUpstream(upstream: UpstreamConfig, revision: string): object {

@@ -11,6 +11,7 @@ export async function judgeCase(bench: RuleBench, { key, upstream, tool, at, ...
   const ports: ExplainPorts = {
     ledger: { usage: async () => [], preview: async ({ totals = [] }) => overdrawn(totals) },
     catalogue: { annotationsOf: async () => hints(call.annotations) },
+    toolPins: { ready: async () => undefined, heldBack: async () => undefined, sight: () => new Set() },
     stepUp: { freshUntil: async () => (key.stepUp ? now + 1 : 0) },
     seal: {
       seal() {

@@ -16,6 +16,7 @@ import { addServe } from './serve.ts';
 import { createRegistrar } from './shell.ts';
 import { addSigningCommands } from './signing.ts';
 import { addStore } from './store.ts';
+import { addTools } from './tools.ts';
 import { addUsage } from './usage.ts';
 
 /** How a program reports beyond what its commands print. */
@@ -80,6 +81,7 @@ export function buildProgram(deps: CliDeps, options: ProgramOptions = {}): Comma
   addStore(program, registrar);
   addExplain(program, registrar);
   addRules(program, registrar);
+  addTools(program, registrar);
   addSigningCommands(program, registrar);
   addSchema(program, registrar);
   addConnect(program, registrar);

@@ -108,10 +108,18 @@ test('a fingerprint that differs is refused, in later lives too', async () => {
   await second.close();
 });
 
-test.each([1, 3])('a store of schema %i is refused', async (schema) => {
+test('a store of the version before pins is taken over as it is', async () => {
+  await (await openIn(folder)).close();
+  await inside(folder, (meta) => meta.put('schema', 2));
+  const store = await openIn(folder);
+  expect(await store.pins.of('wiki')).toEqual([]);
+  await store.close();
+});
+
+test.each([1, 4])('a store of schema %i is refused', async (schema) => {
   await (await openIn(folder)).close();
   await inside(folder, (meta) => meta.put('schema', schema));
-  await expect(openIn(folder)).rejects.toThrow(`schema version ${schema}; this build reads 2`);
+  await expect(openIn(folder)).rejects.toThrow(`schema version ${schema}; this build reads 3`);
 });
 
 test('a change by another process is seen here within a second', async () => {

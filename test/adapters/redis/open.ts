@@ -1,6 +1,7 @@
 import type { Connection } from '../../../src/adapters/redis/connection.ts';
 import { createDuties } from '../../../src/adapters/redis/duties.ts';
 import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts';
+import { createPins } from '../../../src/adapters/redis/pins.ts';
 import { createReplays } from '../../../src/adapters/redis/replays.ts';
 import { createWriteNames } from '../../../src/adapters/redis/write-names.ts';
 import type { Calendar } from '../../../src/domain/calendar.ts';
@@ -36,10 +37,11 @@ export async function openBeside(server: Pick<TestRedis, 'url'>, options: Partia
   const { connection, clock, keyring, factors } = life;
   const ledger = openLedger({ ...options, connection, clock, name });
   const replays = createReplays({ connection, nextName: createWriteNames(`${name} replays`) });
+  const pins = createPins({ connection, clock, nextName: createWriteNames(`${name} pins`) });
   const duties = createDuties({ connection, instance: name });
   const journal = intakeJournal(connection);
   const { publicKeys } = testSigner();
-  return { life, keyring, ledger, journal, factors, replays, duties, clock, publicKeys, close: () => life.close() };
+  return { life, keyring, ledger, journal, factors, replays, pins, duties, clock, publicKeys, close: () => life.close() };
 }
 
 interface LedgerOptions {

@@ -49,7 +49,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     },
     404: () => {
       if (example.missing !== undefined) return ask({ body: example.missing.body }, example.missing.query);
-      return ask({ id: 'zzzzzzzz' });
+      return ask({ id: operation.path.includes('{tool}') ? 'up/zzzzzzzz' : 'zzzzzzzz' });
     },
     409: async () => (example.conflict === undefined ? running() : ask(await example.conflict(world))),
     413: () => ask({ text: JSON.stringify({ name: 'x'.repeat(70_000) }) }),
@@ -88,7 +88,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
         : 'body' in change && change.body
           ? change.body
           : ((await example.body?.(world, id)) ?? {});
-    const path = `${operation.path.replace('{id}', id)}${query === undefined ? '' : `?${query}`}`;
+    const path = `${pathOf(operation, id)}${query === undefined ? '' : `?${query}`}`;
     return await world.ask(operation.verb.toUpperCase(), path, { ...change, ...(body === undefined ? {} : { body }) });
   }
 
@@ -102,7 +102,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
   async function running(): Promise<Told> {
     const id = (await example.id?.(world)) ?? '';
     const body = hasBody ? ((await example.body?.(world, id)) ?? {}) : undefined;
-    const path = operation.path.replace('{id}', id);
+    const path = pathOf(operation, id);
     const header = `running-${name}`;
     const replay = createHash('sha256')
       .update(JSON.stringify([world.operator.id, operation.verb, `/api/v1${path}`, header]))
@@ -114,6 +114,11 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     return await world.ask('POST', path, { body, headers: { 'idempotency-key': header } });
   }
 });
+
+/** What is named by two names is given as both, with a slash between. */
+function pathOf({ path }: Operation, id: string): string {
+  return path.replace('{id}', id).replace('{upstream}/{tool}', id);
+}
 
 /** RFC 9457, and what every refusal of this API says besides. */
 function expectProblem(told: Told, status: number): void {

@@ -18,9 +18,11 @@ afterAll(() => world.close());
 
 const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
+const parameter = /\{[a-z]+\}/g;
+
 /** A path may be named by more than one template: `mint` could be the id of a key. */
 function methodsAt(paths: Document['paths'], path: string): string[] {
-  const named = Object.entries(paths).filter(([template]) => new RegExp(`^${template.replace('{id}', '[^/]+')}$`).test(path));
+  const named = Object.entries(paths).filter(([template]) => new RegExp(`^${template.replaceAll(parameter, '[^/]+')}$`).test(path));
   return [...new Set(named.flatMap(([, methods]) => Object.keys(methods).map((method) => method.toUpperCase())))].sort();
 }
 
@@ -47,7 +49,7 @@ describe.each(['admin', 'data'] as const)('on the %s listener', (listener) => {
     const { paths } = await read();
     const { key } = world.operator;
     for (const template of Object.keys(paths)) {
-      const path = template.replace('{id}', 'zzzzzzzz');
+      const path = template.replaceAll(parameter, 'zzzzzzzz');
       const methods = methodsAt(paths, path);
       for (const verb of verbs) {
         const stranger = await tell(`${base()}/api/v1${path}`, verb, {});

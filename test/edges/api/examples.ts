@@ -1,3 +1,6 @@
+import { readSighting } from '../../../src/domain/tool-definition.ts';
+import { judgeSighting } from '../../../src/domain/tool-pin.ts';
+import { pinFacts } from '../../../src/domain/tool-pin-record.ts';
 import type { World } from './world.ts';
 
 /** How an operation is asked so that it succeeds, and so that it contradicts what stands already. */
@@ -27,6 +30,20 @@ const account = async (world: World): Promise<string> => {
   await world.ask('POST', '/accounts', { body: { id } });
   return id;
 };
+
+let tools = 0;
+/** A tool that was seen once, as `<upstream>/<tool>`. */
+const tool = async ({ gateway }: World): Promise<string> => {
+  tools += 1;
+  const name = `get_${tools}`;
+  const sighting = readSighting(Buffer.from(JSON.stringify({ name })));
+  const terms = { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } } as const;
+  const { pin } = judgeSighting(undefined, sighting, { upstream: 'up', tool: name, terms, now: 1 });
+  await gateway.authority.pins.put({ pin, expected: 0, record: pinFacts('tool.pinned', pin) });
+  return `up/${name}`;
+};
+const definitionOf = async (world: World, id: string): Promise<string> =>
+  ((await world.ask('GET', `/tools/${id}`)).json as unknown as { definition?: string }).definition ?? 'f'.repeat(64);
 
 /** One entry for each operation of the API: an operation without one fails the contract test. */
 export const examples: Readonly<Record<string, Example>> = {
@@ -91,5 +108,13 @@ export const examples: Readonly<Record<string, Example>> = {
   readJournal: { query: 'kind=key.minted&limit=2' },
   verifyJournal: {},
   listUpstreams: {},
+  listTools: { query: 'upstream=up&state=pinned&limit=2', missing: { query: 'upstream=elsewhere' } },
+  showTool: { id: tool },
+  approveTool: {
+    id: tool,
+    body: async (world, id) => ({ definition: await definitionOf(world, id) }),
+    conflict: async (world) => ({ id: await tool(world), body: { definition: 'f'.repeat(64) } }),
+  },
+  quarantineTool: { id: tool, body: () => ({ reason: 'its wording steers the model' }) },
   reportLeak: { body: async (world) => ({ key: (await world.key()).key }), missing: { body: { id: 'zzzzzzzz' } } },
 };
