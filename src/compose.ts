@@ -17,11 +17,12 @@ import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import type { Policy } from './domain/policy.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
+import { createFront } from './edges/front.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
-import type { Arrived } from './stages/reached.ts';
+import type { Ports } from './stages/ports.ts';
 import { systemClock } from './system-clock.ts';
 
 export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
@@ -53,7 +54,7 @@ export async function composeGateway(config: Config, log: Log) {
   const upstreams = createHttpUpstreams({ targets: targetsOf(policy()), limits: upstreamPools });
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
-  const serve: (arrived: Arrived) => Promise<void> = createGateway({
+  const ports: Ports = {
     clock,
     callers,
     ledger,
@@ -70,7 +71,8 @@ export async function composeGateway(config: Config, log: Log) {
     retries,
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: randomUUID,
-  });
+  };
+  const serve = createFront(ports, createGateway(ports));
 
   const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });
   /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */

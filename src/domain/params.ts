@@ -21,6 +21,7 @@ const paramNames = foldedNames([
   'requestId',
   'protocolVersion',
   'requestState',
+  'cursor',
   '_meta',
   'progressToken',
 ]);
@@ -45,13 +46,18 @@ function readMember(walk: JsonWalk, read: ParamsRead): void {
   switch (name) {
     case 'name':
     case 'uri':
+    case 'cursor':
     case 'taskId':
     case 'protocolVersion': {
       const start = walk.at;
       const text = readText(walk);
       if (text === undefined) wrong.push(name);
       else deciding[name] = text;
-      if (name === 'name' && text !== undefined) deciding.nameSpan = { start, end: walk.at };
+      if (text === undefined) return;
+      const span = { start, end: walk.at };
+      if (name === 'name') deciding.nameSpan = span;
+      if (name === 'uri') deciding.uriSpan = span;
+      if (name === 'cursor') deciding.cursorSpan = span;
       return;
     }
     case 'arguments':
@@ -93,7 +99,7 @@ function readRef(walk: JsonWalk, read: ParamsRead): void {
     walk.value();
     return;
   }
-  const ref: { type?: string; name?: string; nameSpan?: Span; uri?: string } = {};
+  const ref: { type?: string; name?: string; nameSpan?: Span; uri?: string; uriSpan?: Span } = {};
   if (walk.openObject()) {
     do {
       const at = walk.at;
@@ -104,6 +110,7 @@ function readRef(walk: JsonWalk, read: ParamsRead): void {
         if (text === undefined) read.wrong.push(`ref.${name}`);
         else ref[name] = text;
         if (name === 'name' && text !== undefined) ref.nameSpan = { start, end: walk.at };
+        if (name === 'uri' && text !== undefined) ref.uriSpan = { start, end: walk.at };
       } else {
         refuseVariant(walk, { at, name, among: refNames });
         walk.value();

@@ -90,6 +90,10 @@ function judgeNotification(admitted: Admitted, message: NotificationMessage, sea
   ) {
     return undefined;
   }
+  const prefix = admitted.endpoint.kind === 'upstream' ? undefined : admitted.endpoint.uriPrefix;
+  if (method === 'notifications/resources/updated' && prefix !== undefined && params.uri !== undefined && params.uriSpan) {
+    return splice(bytes, [{ span: params.uriSpan, text: JSON.stringify(prefix + params.uri) }]).toString('utf8');
+  }
   return bytes.toString('utf8');
 }
 
