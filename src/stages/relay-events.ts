@@ -99,7 +99,7 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
 }
 
 /** Told by the gateway itself: the server does not know that the key sees other things now. */
-const listChanges = ['tools', 'resources', 'prompts'].map((kind) =>
+export const listChanges = ['tools', 'resources', 'prompts'].map((kind) =>
   JSON.stringify({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` }),
 );
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AggregateWorld, startAggregateWorld } from '../support/aggregate-world.ts';
 import { inSession, stateless } from '../support/eras.ts';
 import { hang, html, only, resetBeforeAnswer } from '../support/misbehaviours.ts';
-import { post, toolCall } from '../support/post.ts';
+import { post } from '../support/post.ts';
 import { sendJson } from '../support/recording-upstream.ts';
 
 let world: AggregateWorld;

@@ -4,14 +4,14 @@ import { gateOf, isKnownNotification } from '../../domain/method.ts';
 import type { UpstreamPolicy } from '../../domain/policy.ts';
 import { redact } from '../../domain/redact.ts';
 import { authenticate } from '../../stages/authenticate.ts';
-import { mayReach } from '../../stages/authorize.ts';
 import { chooseMember } from '../../stages/choose-member.ts';
 import { judgeEra } from '../../stages/era.ts';
 import type { Ports } from '../../stages/ports.ts';
 import type { Authenticated, Reached, Received } from '../../stages/reached.ts';
 import { refuse } from '../../stages/refuse.ts';
-import { keptAwayBy, type Standing, stand } from '../../stages/stand.ts';
+import { type Standing, stand } from '../../stages/stand.ts';
 import { takeRates } from '../../stages/take-rates.ts';
+import { usableMembers } from '../../stages/usable-members.ts';
 import { type Gathering, gather, type Serve } from './gathering.ts';
 import { discoverAll, initializeAll } from './greet-all.ts';
 import { listAll } from './list-all.ts';
@@ -52,8 +52,7 @@ function gatherHere({
   request: Authenticated;
   standing: Standing;
 }): Gathering {
-  const usable = standing.members.filter((member) => mayReach(request.caller, member) && !keptAwayBy(request, member.name));
-  if (usable.length === 0) throw new Denial('TOOL_NOT_ALLOWED', { detail: 'This key may use none of the upstreams at this path.' });
+  const usable = usableMembers(request, standing);
   const { scanned } = request;
   if (scanned && !scanned.ok) throw new Denial(scanned.reason, { detail: scanned.detail });
   const era = judgeEra(request, scanned?.message);
