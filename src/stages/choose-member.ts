@@ -9,7 +9,7 @@ import type { Caller } from '../ports/callers.ts';
 import { decidableUri } from './may-use.ts';
 
 /** The member whose prefix the named tool, prompt or URI has; undefined where it has none of theirs. */
-export function memberNamed(members: readonly UpstreamPolicy[], message: RequestMessage): UpstreamPolicy | undefined {
+function memberNamed(members: readonly UpstreamPolicy[], message: RequestMessage): UpstreamPolicy | undefined {
   const named = namedIn(message, gateOf(message.method, 'session') ?? gateOf(message.method, 'stateless'));
   if (!named) return undefined;
   return members.find(({ name }) => (named.isUri ? uriPrefixesOf(name) : [prefixOf(name)]).some((prefix) => named.name.startsWith(prefix)));

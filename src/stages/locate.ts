@@ -1,27 +1,36 @@
 import { Denial } from '../domain/denial.ts';
+import { gateOf } from '../domain/method.ts';
 import type { UpstreamPolicy } from '../domain/policy.ts';
-import { memberNamed } from './choose-member.ts';
+import { namedIn } from '../domain/prefix.ts';
+import { chooseMember } from './choose-member.ts';
 import type { Ports } from './ports.ts';
 import type { Authenticated, Located } from './reached.ts';
-import { keptAwayBy, placeOf, stand } from './stand.ts';
+import { isAggregate, keptAwayBy, placeOf, type Standing, stand } from './stand.ts';
 import { takeRates } from './take-rates.ts';
+import { usableMembers } from './usable-members.ts';
 
 /** Where to, and may this key stand there at all: endpoint, kind and binding, environment, address, rate, in this order. */
 export async function locate(ports: Pick<Ports, 'throttle'>, authenticated: Authenticated): Promise<Located> {
-  const { endpoint, members } = stand(authenticated);
-  const upstream = oneOf(members, authenticated);
+  const standing = stand(authenticated);
+  const upstream = oneOf(standing, authenticated);
   // What is sent to one member of an aggregate was counted there, as the one request that it is part of.
   if (authenticated.member === undefined) await takeRates(ports, { ...authenticated, ruleRevision: upstream.revision });
   refuseElsewhere(upstream.name, authenticated);
-  return { ...authenticated, endpoint: placeOf(endpoint, upstream.name), upstream };
+  return { ...authenticated, endpoint: placeOf(standing.endpoint, upstream.name), upstream };
 }
 
-/** The upstream that was chosen, or that the message names. A dry run may name none: what it names is then refused where names are judged. */
-function oneOf(members: readonly UpstreamPolicy[], { member, scanned }: Authenticated): UpstreamPolicy {
-  const named = scanned?.ok && scanned.message.kind === 'request' ? memberNamed(members, scanned.message) : undefined;
-  const chosen = member === undefined ? (named ?? members[0]) : members.find(({ name }) => name === member);
-  if (chosen) return chosen;
-  throw new Denial('TOOL_NOT_ALLOWED', { detail: `The upstream ${member} is none of those at this path.` });
+/** The upstream that was chosen; the only one; or, for a dry run, the one that would be chosen for what the message names, if anything. */
+function oneOf(standing: Standing, request: Authenticated): UpstreamPolicy {
+  const { endpoint, members } = standing;
+  const { member, scanned, caller } = request;
+  const [first] = members;
+  const chosen = member === undefined ? first : members.find(({ name }) => name === member);
+  if (!chosen) throw new Denial('TOOL_NOT_ALLOWED', { detail: `The upstream ${member} is none of those at this path.` });
+  if (member !== undefined || !isAggregate(endpoint)) return chosen;
+  const usable = usableMembers(request, standing);
+  const message = scanned?.ok && scanned.message.kind === 'request' ? scanned.message : undefined;
+  const named = message && namedIn(message, gateOf(message.method, 'session'));
+  return message && named?.name ? chooseMember({ members: usable, caller, era: 'session' }, message) : usable[0];
 }
 
 /** Keys of a configured agent or bot reach only what its configuration names, also at an upstream's own path; every binding of a key narrows. */

@@ -101,7 +101,7 @@ describe('one GET stream of many', () => {
       );
     }
     const stream = await listen();
-    await stream.seen(/list_changed[^]*list_changed/);
+    await stream.seen(/list_changed[\s\S]*list_changed/);
     const last = eventsOf(stream.text()).at(-1)?.id ?? '';
     expect(
       last

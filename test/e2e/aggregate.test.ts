@@ -219,6 +219,32 @@ describe('what is for one member', () => {
   });
 });
 
+describe('dry runs', () => {
+  it.each([
+    ['tools/call', 'beta__tool_0', undefined],
+    ['tools/call', 'beta__tool_1', 'TOOL_NOT_ALLOWED'],
+    ['tools/call', 'tool_0', 'TOOL_NOT_ALLOWED'],
+    ['tools/call', 'gamma__tool_0', 'TOOL_NOT_ALLOWED'],
+    ['prompts/get', 'alpha__prompt_0', undefined],
+    ['resources/read', 'keygate://alpha/test://one', undefined],
+    ['resources/read', 'keygate://beta/test://one', 'INSUFFICIENT_SCOPE'],
+    ['resources/read', 'test://one', undefined],
+    ['resources/read', 'keygate://gamma/test://one', 'TOOL_NOT_ALLOWED'],
+  ])('explain says of %s %s what then happens', async (method, tool, reason) => {
+    const minted = await world.gate.mint({ scopes: ['read:up'], agentId: 'pair' });
+    const { dryRuns } = world.gate.gateway.composed;
+    const explained = await dryRuns.explain({ keyId: minted.id, upstream: 'pair', method, tool });
+    expect({ decision: explained.decision, reason: explained.reason }).toEqual({ decision: reason ? 'refused' : 'allowed', reason });
+    const params = method === 'resources/read' ? { uri: tool } : { name: tool };
+    const answer = await ask(method, params, { as: minted.key, path: '/mcp/pair' });
+    expect({ answer: answer.text, reason: answer.json.error?.data.reason }).toMatchObject({ reason });
+    if (method !== 'tools/call') return;
+    const verified = await dryRuns.verifyKey({ key: minted.key, upstream: 'pair', tool });
+    expect(verified).toMatchObject({ valid: reason === undefined });
+    expect(await dryRuns.verifyKey({ key: minted.key, upstream: 'pair' })).toMatchObject({ valid: true });
+  });
+});
+
 describe('what fails', () => {
   const broken = { dead: resetBeforeAnswer, slow: hang, garbage: html };
   const reasons = { dead: 'UPSTREAM_FAILED', slow: 'UPSTREAM_TIMEOUT', garbage: 'UPSTREAM_FAILED' };

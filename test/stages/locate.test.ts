@@ -34,6 +34,7 @@ async function at(
     kind: 'agent',
     environment: 'live',
     rate: { calls: 9, perSeconds: 1 },
+    upstreams: [],
     ...record,
   });
   const authenticated = {
