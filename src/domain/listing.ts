@@ -11,8 +11,8 @@ export interface ListedItem {
   readonly nameSpan?: Span;
   readonly uri?: string;
   readonly uriTemplate?: string;
-  /** The place of the text of `uri` or `uriTemplate`. */
   readonly uriSpan?: Span;
+  readonly uriTemplateSpan?: Span;
   readonly annotations?: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
 }
 
@@ -50,7 +50,9 @@ export function filterList(options: {
       removals = cuts(elements, kept);
       const shown = elements.filter((_item, at) => kept[at]);
       if (prefix !== undefined) edits.push(...shown.flatMap(({ nameSpan }) => prefixing(nameSpan, prefix)));
-      if (uriPrefix !== undefined) edits.push(...shown.flatMap(({ uriSpan }) => prefixing(uriSpan, uriPrefix)));
+      if (uriPrefix !== undefined && (member === 'resources' || member === 'resourceTemplates')) {
+        edits.push(...shown.flatMap((item) => [item.uriSpan, item.uriTemplateSpan].flatMap((span) => prefixing(span, uriPrefix))));
+      }
     } else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));
     else walk.value();
   });
@@ -126,7 +128,7 @@ function readElement(walk: JsonWalk): ListedItem {
       const from = walk.at;
       const text = readText(walk);
       if (text !== undefined) item[name] = text;
-      if (text !== undefined) item[name === 'name' ? 'nameSpan' : 'uriSpan'] = { start: from, end: walk.at };
+      if (text !== undefined) item[`${name}Span`] = { start: from, end: walk.at };
     } else if (name === 'annotations') item.annotations = readAnnotations(walk);
     else walk.value();
   });
