@@ -16,12 +16,13 @@ import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
+import { createFront } from './edges/front.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
 import { orderedId } from './ordered-id.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
-import type { Arrived } from './stages/reached.ts';
+import type { Ports } from './stages/ports.ts';
 import { systemClock } from './system-clock.ts';
 
 export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
@@ -51,7 +52,7 @@ export async function composeGateway(config: Config, log: Log) {
   const metrics = createMetrics({ running: () => live.size, upstreams: opened.health, heldTools });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
-  const serve: (arrived: Arrived) => Promise<void> = createGateway({
+  const ports: Ports = {
     clock,
     callers,
     ledger,
@@ -69,7 +70,8 @@ export async function composeGateway(config: Config, log: Log) {
     retries,
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: () => orderedId(clock.now()),
-  });
+  };
+  const serve = createFront(ports, createGateway(ports));
 
   const dryRuns = createDryRuns({ callers, ledger, catalogue, toolPins: knownPins, stepUp, seal: settings.seal, clock, policy });
   /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */

@@ -4,7 +4,7 @@ import { authorize } from './stages/authorize.ts';
 import { forward } from './stages/forward.ts';
 import { locate } from './stages/locate.ts';
 import type { Ports } from './stages/ports.ts';
-import type { Arrived, Reached } from './stages/reached.ts';
+import type { Arrived, Reached, Received } from './stages/reached.ts';
 import { receive } from './stages/receive.ts';
 import { refuse } from './stages/refuse.ts';
 import { settle } from './stages/settle.ts';
@@ -19,7 +19,7 @@ import { understand } from './stages/understand.ts';
  * After `admit` an intent is durable (I1), so from there on nothing is thrown: `forward` answers the client itself, says
  * how the attempt ended, and `settle` charges or releases.
  */
-export function createGateway(ports: Ports): (arrived: Arrived) => Promise<void> {
+export function createGateway(ports: Ports): (arrived: Arrived | Received) => Promise<void> {
   return async function serve(arrived) {
     let reached: Reached = arrived;
     const keep = <Stage extends Reached>(stage: Stage): Stage => {

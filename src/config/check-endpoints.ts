@@ -37,15 +37,13 @@ const sections = [
 function ofUpstreams(list: Tree | undefined, upstreams: readonly string[]): Finding[] {
   if (list?.kind !== 'list') return [];
   const findings: Finding[] = [];
-  if (list.items.length > 1)
-    findings.push({
-      ...list.at,
-      message: 'names more than one upstream',
-      hint: 'not in this build; name exactly one, and another agent for another',
-    });
+  const named = new Set<string>();
   for (const item of list.items) {
     // What is no text has been reported by the schema.
-    if (item.kind !== 'leaf' || item.broken || typeof item.value !== 'string' || upstreams.includes(item.value)) continue;
+    if (item.kind !== 'leaf' || item.broken || typeof item.value !== 'string') continue;
+    if (named.has(item.value)) findings.push({ ...item.at, message: 'is named twice', hint: 'name each upstream once' });
+    named.add(item.value);
+    if (upstreams.includes(item.value)) continue;
     const near = closest(item.value, upstreams);
     findings.push({ ...item.at, message: 'is not the name of an upstream', ...(near !== undefined && { hint: `did you mean ${near}?` }) });
   }

@@ -1,5 +1,4 @@
 import type { Condition, Endpoint, Policy, Target, Upstream } from '../domain/policy.ts';
-import { prefixOf } from '../domain/prefix.ts';
 import { compileUpstreamPolicy } from '../domain/rule.ts';
 import type { Config, EndpointConfig, UpstreamConfig } from './schema.ts';
 
@@ -23,9 +22,8 @@ function compileEndpoints({ upstreams, agents, bots }: Config): Map<string, Endp
   const endpoints = new Map<string, Endpoint>();
   for (const name of Object.keys(upstreams)) endpoints.set(name, { kind: 'upstream', upstream: name });
   const add = (kind: 'agent' | 'bot', { name, upstreams, org }: EndpointConfig): void => {
-    const [upstream] = upstreams;
-    if (upstream === undefined) throw new Error(`${kind} ${name} names no upstream`);
-    endpoints.set(name, { kind, id: name, ...(org !== undefined && { org }), upstream, prefix: prefixOf(upstream) });
+    if (upstreams.length === 0) throw new Error(`${kind} ${name} names no upstream`);
+    endpoints.set(name, { kind, id: name, ...(org !== undefined && { org }), upstreams });
   };
   for (const agent of Object.values(agents)) add('agent', agent);
   for (const bot of Object.values(bots)) add('bot', bot);

@@ -4,7 +4,7 @@ import { checked } from './reading.ts';
 /** An agent or a bot with a path of its own, `/mcp/<name>`. */
 export interface EndpointConfig {
   name: string;
-  /** Names of upstreams; exactly one in this build. */
+  /** Names of upstreams, at least one, none twice. */
   upstreams: string[];
   /** Only keys of this organisation may use the path. */
   org?: string;
@@ -17,7 +17,7 @@ const organisation = checked((text) =>
 );
 
 const endpointSchema = z.strictObject({
-  upstreams: z.array(z.string()).min(1).describe('The upstream that answers there: exactly one in this build.'),
+  upstreams: z.array(z.string()).min(1).describe('The upstreams that answer there.'),
   org: organisation.optional().describe('Only keys of this organisation may use the path.'),
 });
 

@@ -21,6 +21,8 @@ export interface Limits {
   failedAuthPerMinuteMax: number;
   jsonDepthMax: number;
   jsonNodesMax: number;
+  batchMax: number;
+  aggregateMemberMs: number;
 }
 
 /** Larger bodies would not fit into one string of the engine. */
@@ -51,6 +53,8 @@ export const limitsSchema = z
     failedAuthPerMinuteMax: count(1_000, 'Failed authentications per address and minute.'),
     jsonDepthMax: limit(readCount, 1_000, '1000')(64, 'Deepest nesting of a JSON body.'),
     jsonNodesMax: count(100_000, 'Most values in a JSON body.'),
+    batchMax: limit(readCount, 1_000, '1000')(50, 'Most messages of a batch (protocol 2025-03-26).'),
+    aggregateMemberMs: ms(5_000, 'Longest wait for each upstream where all of a path are asked.'),
   })
   .refine((limits) => limits.holdMsMax > limits.upstreamTimeoutMs, {
     // Also judged when another limit is wrong, so that all problems come at once.

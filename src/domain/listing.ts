@@ -11,6 +11,8 @@ export interface ListedItem {
   readonly nameSpan?: Span;
   readonly uri?: string;
   readonly uriTemplate?: string;
+  readonly uriSpan?: Span;
+  readonly uriTemplateSpan?: Span;
   readonly annotations?: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
 }
 
@@ -27,7 +29,7 @@ const unlimited = { depthMax: Number.POSITIVE_INFINITY, nodesMax: Number.POSITIV
  * The response's bytes without the elements of `result.<member>` that `keep` refuses, or that have no name to judge
  * them by (fail closed). Every other byte stays: order, cursor, unknown fields, spelling of numbers. The same Buffer
  * when nothing is cut, or the member is absent. With `private` the caching members are narrowed as by makePrivate(); with
- * `prefix` (characters that need no escape) it is put before the name of every element that is kept.
+ * `prefix` (characters that need no escape) it is put before the name of every element that is kept, and `uriPrefix` before its URI or template.
  * Throws when the member is no array: the upstream's answer is no list.
  */
 export function filterList(options: {
@@ -35,9 +37,10 @@ export function filterList(options: {
   member: ListMember;
   keep: (item: ListedItem, all: readonly ListedItem[]) => boolean;
   prefix?: string | undefined;
+  uriPrefix?: string | undefined;
   private?: { ttlMsMax: number } | undefined;
 }): Buffer {
-  const { message, member, keep, prefix } = options;
+  const { message, member, keep, prefix, uriPrefix } = options;
   let removals: Edit[] = [];
   const edits: Edit[] = [];
   eachResultMember(message, (walk, name) => {
@@ -45,7 +48,11 @@ export function filterList(options: {
       const elements = readElements(walk, member);
       const kept = elements.map((item) => item[nameOf[member]] !== undefined && keep(item, elements));
       removals = cuts(elements, kept);
-      if (prefix !== undefined) edits.push(...elements.flatMap((item, at) => (kept[at] ? prefixing(item, prefix) : [])));
+      const shown = elements.filter((_item, at) => kept[at]);
+      if (prefix !== undefined) edits.push(...shown.flatMap(({ nameSpan }) => prefixing(nameSpan, prefix)));
+      if (uriPrefix !== undefined && (member === 'resources' || member === 'resourceTemplates')) {
+        edits.push(...shown.flatMap((item) => [item.uriSpan, item.uriTemplateSpan].flatMap((span) => prefixing(span, uriPrefix))));
+      }
     } else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));
     else walk.value();
   });
@@ -84,6 +91,18 @@ export function nextCursorOf(message: ResponseMessage): string | undefined {
   return cursor;
 }
 
+/** `result.ttlMs`, where it is a number. */
+export function ttlMsOf(message: ResponseMessage): number | undefined {
+  let ttlMs: number | undefined;
+  eachResultMember(message, (walk, name) => {
+    const start = walk.at;
+    const isNumber = walk.isNumber();
+    walk.value();
+    if (name === 'ttlMs' && isNumber) ttlMs = Number(walk.bytes.toString('latin1', start, walk.at));
+  });
+  return ttlMs;
+}
+
 /** Calls `read` for each member of an object result; it must read the value. */
 function eachResultMember(message: ResponseMessage, read: (walk: JsonWalk, name: string) => void): void {
   if (message.outcome !== 'result') return;
@@ -109,7 +128,7 @@ function readElement(walk: JsonWalk): ListedItem {
       const from = walk.at;
       const text = readText(walk);
       if (text !== undefined) item[name] = text;
-      if (text !== undefined && name === 'name') item.nameSpan = { start: from, end: walk.at };
+      if (text !== undefined) item[`${name}Span`] = { start: from, end: walk.at };
     } else if (name === 'annotations') item.annotations = readAnnotations(walk);
     else walk.value();
   });
@@ -158,10 +177,10 @@ export function cuts(elements: readonly { readonly span: Span }[], kept: readonl
   return edits;
 }
 
-/** The name's own bytes stay as they are spelled: only the prefix is put behind the first quote. */
-function prefixing({ nameSpan }: ListedItem, prefix: string): Edit[] {
-  if (!nameSpan) return [];
-  const inside = nameSpan.start + 1;
+/** The text's own bytes stay as they are spelled: only the prefix is put behind the first quote. */
+function prefixing(span: Span | undefined, prefix: string): Edit[] {
+  if (!span) return [];
+  const inside = span.start + 1;
   return [{ span: { start: inside, end: inside }, text: prefix }];
 }
 

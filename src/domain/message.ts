@@ -26,8 +26,18 @@ export interface Deciding {
   readonly nameSpan?: Span;
   /** `params.uri`: resources/read, subscribe, unsubscribe. */
   readonly uri?: string;
+  readonly uriSpan?: Span;
   /** `params.ref` of completion/complete. */
-  readonly ref?: { readonly type: string; readonly name?: string; readonly nameSpan?: Span; readonly uri?: string };
+  readonly ref?: {
+    readonly type: string;
+    readonly name?: string;
+    readonly nameSpan?: Span;
+    readonly uri?: string;
+    readonly uriSpan?: Span;
+  };
+  /** `params.cursor` of the lists, and its place. */
+  readonly cursor?: string;
+  readonly cursorSpan?: Span;
   readonly taskId?: string;
   /** The place of its text, quotes included. */
   readonly taskIdSpan?: Span;
@@ -113,4 +123,11 @@ export interface ScanLimits {
 /** The message, or why it is none. `id` is the request's id where it could be read all the same, for the refusal to name. */
 export type Scanned =
   | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly reason: 'PARSE_ERROR' | 'INVALID_MESSAGE'; readonly detail: string; readonly id: MessageId | null };
+  | {
+      readonly ok: false;
+      readonly reason: 'PARSE_ERROR' | 'INVALID_MESSAGE';
+      readonly detail: string;
+      readonly id: MessageId | null;
+      /** The body, where it is an array and nothing else is wrong with it. */
+      readonly array?: Buffer;
+    };

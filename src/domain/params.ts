@@ -23,6 +23,7 @@ const paramNames = foldedNames([
   'protocolVersion',
   'requestState',
   'notifications',
+  'cursor',
   '_meta',
   'progressToken',
 ]);
@@ -47,14 +48,19 @@ function readMember(walk: JsonWalk, read: ParamsRead): void {
   switch (name) {
     case 'name':
     case 'uri':
+    case 'cursor':
     case 'taskId':
     case 'protocolVersion': {
       const start = walk.at;
       const text = readText(walk);
       if (text === undefined) wrong.push(name);
       else deciding[name] = text;
-      if (name === 'name' && text !== undefined) deciding.nameSpan = { start, end: walk.at };
-      if (name === 'taskId' && text !== undefined) deciding.taskIdSpan = { start, end: walk.at };
+      if (text === undefined) return;
+      const span = { start, end: walk.at };
+      if (name === 'name') deciding.nameSpan = span;
+      if (name === 'uri') deciding.uriSpan = span;
+      if (name === 'cursor') deciding.cursorSpan = span;
+      if (name === 'taskId') deciding.taskIdSpan = span;
       return;
     }
     case 'arguments':
@@ -98,7 +104,7 @@ function readRef(walk: JsonWalk, read: ParamsRead): void {
     walk.value();
     return;
   }
-  const ref: { type?: string; name?: string; nameSpan?: Span; uri?: string } = {};
+  const ref: { type?: string; name?: string; nameSpan?: Span; uri?: string; uriSpan?: Span } = {};
   if (walk.openObject()) {
     do {
       const at = walk.at;
@@ -109,6 +115,7 @@ function readRef(walk: JsonWalk, read: ParamsRead): void {
         if (text === undefined) read.wrong.push(`ref.${name}`);
         else ref[name] = text;
         if (name === 'name' && text !== undefined) ref.nameSpan = { start, end: walk.at };
+        if (name === 'uri' && text !== undefined) ref.uriSpan = { start, end: walk.at };
       } else {
         refuseVariant(walk, { at, name, among: refNames });
         walk.value();

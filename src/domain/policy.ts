@@ -114,7 +114,7 @@ export interface Policy {
   readonly endpoints: ReadonlyMap<string, Endpoint>;
 }
 
-/** What a path of the data plane leads to. `upstream` is the name of the one that answers there. */
+/** What a path of the data plane leads to: one upstream, those of an agent or a bot, or (`/mcp` itself) all. Names in configuration order. */
 export type Endpoint =
   | { readonly kind: 'upstream'; readonly upstream: string }
   | {
@@ -122,9 +122,22 @@ export type Endpoint =
       readonly id: string;
       /** Only keys of this organisation may stand here. */
       readonly org?: string;
+      readonly upstreams: readonly string[];
+    }
+  | { readonly kind: 'all'; readonly upstreams: readonly string[] };
+
+/** Where one request stands: an endpoint, and the one of its upstreams that answers. */
+export type Place =
+  | { readonly kind: 'upstream'; readonly upstream: string }
+  | {
+      readonly kind: 'agent' | 'bot' | 'all';
+      /** Of the agent or the bot; empty at `/mcp` itself. */
+      readonly id: string;
       readonly upstream: string;
-      /** `<upstream>__`, which stands before the name of every tool and prompt here. */
+      /** `<upstream>__`, which stands before the name of every tool, prompt and resource here. */
       readonly prefix: string;
+      /** What stands before URIs here; absent where there is one upstream alone to read them from. */
+      readonly uriPrefix?: string;
     };
 
 export type Upstream = Target & {
@@ -179,4 +192,8 @@ export interface Limits {
   readonly jsonDepthMax: number;
   readonly jsonNodesMax: number;
   readonly failedAuthPerMinuteMax: number;
+  /** Messages of one batch. */
+  readonly batchMax: number;
+  /** How long an endpoint over many upstreams waits for each of them where it asks them all. */
+  readonly aggregateMemberMs: number;
 }

@@ -12,6 +12,8 @@ export const scanLimits: ScanLimits = { depthMax: 64, nodesMax: 100_000 };
 /** Longest method name, in bytes of its UTF-8. */
 const methodBytesMax = 256;
 
+const batchOffence = 'Batches are refused: send one message per request.';
+
 /** What the envelope held so far. */
 interface Envelope {
   version: boolean;
@@ -54,12 +56,15 @@ export function scan(bytes: Buffer, limits: ScanLimits): Scanned {
     if (!(stop instanceof JsonStop)) throw stop;
     return refused(envelope, stop.reason, stop.message);
   }
-  if (walk.offence !== undefined) return refused(envelope, 'INVALID_MESSAGE', walk.offence);
+  if (walk.offence !== undefined) {
+    const scanned = refused(envelope, 'INVALID_MESSAGE', walk.offence);
+    return walk.offence === batchOffence ? { ...scanned, array: bytes } : scanned;
+  }
   const message = assemble(bytes, envelope);
   return typeof message === 'string' ? refused(envelope, 'INVALID_MESSAGE', message) : { ok: true, message };
 }
 
-function refused(envelope: Envelope, reason: 'PARSE_ERROR' | 'INVALID_MESSAGE', detail: string): Scanned {
+function refused(envelope: Envelope, reason: 'PARSE_ERROR' | 'INVALID_MESSAGE', detail: string): Extract<Scanned, { ok: false }> {
   const { id, idTwice } = envelope;
   // An id with half a surrogate pair cannot be given back in UTF-8.
   const readable = !idTwice && (typeof id !== 'string' || id.isWellFormed());
@@ -67,7 +72,7 @@ function refused(envelope: Envelope, reason: 'PARSE_ERROR' | 'INVALID_MESSAGE', 
 }
 
 function readEnvelope(walk: JsonWalk, envelope: Envelope): void {
-  if (walk.isArray()) walk.offend('Batches are refused: send one message per request.');
+  if (walk.isArray()) walk.offend(batchOffence);
   else if (!walk.isObject()) walk.offend('A message is a JSON object.');
   if (!walk.isObject()) walk.value();
   else if (walk.openObject()) {

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 /** What a sealed text is for; a text sealed for one purpose opens for no other. */
-export type SealPurpose = 'session' | 'event' | 'request' | 'totp' | 'task' | 'state';
+export type SealPurpose = 'session' | 'event' | 'request' | 'totp' | 'task' | 'state' | 'cursor' | 'stream';
 
 /**
  * Binds upstream ids to the key and upstream they were given to, so that any replica can open them and nobody else can use them (I9).

@@ -45,8 +45,9 @@ async function answer(edge: DataEdge, env: HttpBindings): Promise<Response> {
 function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.get('/.well-known/jwks.json', (c) => c.json(edge.publicJwks(), 200, { 'cache-control': 'public, max-age=300' }));
-  app.get('/.well-known/oauth-protected-resource/mcp/:name', (c) => {
-    const metadata = resourceMetadata(edge.policy(), c.req.param('name'));
+  app.get('/.well-known/oauth-protected-resource/mcp/:name?', (c) => {
+    const name = c.req.param('name');
+    const metadata = resourceMetadata(edge.policy(), name === undefined ? '/mcp' : `/mcp/${name}`);
     return metadata ? c.json(metadata, 200, { 'cache-control': 'public, max-age=300', 'access-control-allow-origin': '*' }) : c.notFound();
   });
   app.get('/.well-known/*', (c) => c.notFound());

@@ -37,11 +37,11 @@ function requireNothingMore(understood: Pick<Understood, 'upstream'>, rule: Rule
 
 /** A key that names upstreams is for these alone, and so is every key that descends from it (I7). */
 export function requireUpstream({ caller, upstream }: Pick<Understood, 'caller' | 'upstream'>): void {
-  for (const key of [caller.key, ...caller.ancestors]) {
-    if (key.upstreams.length > 0 && !key.upstreams.includes(upstream.name)) {
-      throw new Denial('TOOL_NOT_ALLOWED', { detail: `This key may not use the upstream ${upstream.name}.` });
-    }
-  }
+  if (!mayReach(caller, upstream)) throw new Denial('TOOL_NOT_ALLOWED', { detail: `This key may not use the upstream ${upstream.name}.` });
+}
+
+export function mayReach({ key, ancestors }: Understood['caller'], { name }: Pick<Understood['upstream'], 'name'>): boolean {
+  return [key, ...ancestors].every(({ upstreams }) => upstreams.length === 0 || upstreams.includes(name));
 }
 
 async function authorizeRequest(ports: AuthorizePorts, understood: Understood, message: RequestMessage): Promise<Authorized> {

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../domain/policy.ts';
+import type { Place } from '../domain/policy.ts';
 import type { Located } from './reached.ts';
 
 /**
@@ -10,6 +10,6 @@ export function boundTo({ caller, endpoint, upstream }: Pick<Located, 'caller' |
 }
 
 /** Kinds share one namespace; the kind is named all the same, since a reload may give a name to another kind. */
-function nameOf(endpoint: Endpoint): string {
+function nameOf(endpoint: Place): string {
   return endpoint.kind === 'upstream' ? `upstream:${endpoint.upstream}` : `${endpoint.kind}:${endpoint.id}`;
 }

@@ -44,8 +44,15 @@ export function judgeNotification(
     return splice(bytes, edits).toString('utf8');
   }
   // An update names a resource: only one that the key may read.
-  if (method === 'notifications/resources/updated' && !mayHear(admitted, params.uri)) return undefined;
+  if (method === 'notifications/resources/updated') return mayHear(admitted, params.uri) ? withPrefix(admitted, message) : undefined;
   return bytes.toString('utf8');
+}
+
+/** Where several upstreams are read at one path, the URI leads back to the one that tells of it. */
+function withPrefix({ endpoint }: Admitted, { bytes, params }: NotificationMessage): string {
+  const prefix = endpoint.kind === 'upstream' ? undefined : endpoint.uriPrefix;
+  if (prefix === undefined || params.uri === undefined || !params.uriSpan) return bytes.toString('utf8');
+  return splice(bytes, [{ span: params.uriSpan, text: JSON.stringify(prefix + params.uri) }]).toString('utf8');
 }
 
 /** On the stream of a subscription only what was asked for may pass; other streams carry what belongs to their request or session. */

@@ -6,7 +6,7 @@ import type { LedgerRoot } from '../domain/key.ts';
 import type { Message, MessageId, RequestMessage, Scanned } from '../domain/message.ts';
 import type { Era, MethodGate } from '../domain/method.ts';
 import type { Micros } from '../domain/money.ts';
-import type { Endpoint, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
+import type { Place, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
 import type { RecordFacts } from '../domain/record.ts';
 import type { RunningTotal } from '../domain/risk.ts';
 import type { Caller } from '../ports/callers.ts';
@@ -39,6 +39,11 @@ export interface Arrived {
   readonly draining: boolean;
   /** The configuration in force when the request came; a reload never changes it midway. */
   readonly policy: Policy;
+  /**
+   * The upstream that this is for, at a path that leads to several. Set only by the edge that divides what came there, which has counted the
+   * request against the rates of its key.
+   */
+  readonly member?: string;
 }
 
 export type Verb = 'POST' | 'GET' | 'DELETE';
@@ -53,9 +58,9 @@ export interface Authenticated extends Received {
   readonly caller: Caller;
 }
 
-/** At an endpoint that this key may stand at, from where it is. `upstream` is the one that answers there. */
+/** At a place where this key may stand, from where it is. `upstream` is the one that answers there. */
 export interface Located extends Authenticated {
-  readonly endpoint: Endpoint;
+  readonly endpoint: Place;
   readonly upstream: UpstreamPolicy;
 }
 

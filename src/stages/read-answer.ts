@@ -3,6 +3,7 @@ import { filterList, type ListedItem, makePrivate } from '../domain/listing.ts';
 import type { Message, MessageId, ResponseMessage } from '../domain/message.ts';
 import { gateOf } from '../domain/method.ts';
 import { prefixList } from '../domain/prefix.ts';
+import { prefixLinks } from '../domain/result-links.ts';
 import { scan } from '../domain/scan.ts';
 import { mayUse } from './may-use.ts';
 import type { Ports } from './ports.ts';
@@ -46,12 +47,24 @@ export function trimAnswer(
     const keep = (item: ListedItem, all: readonly ListedItem[]) => isPinned(item, all) && mayUse(admitted, member, item);
     const list = { message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) };
     try {
-      if (endpoint.kind === 'upstream' || !(member === 'tools' || member === 'prompts')) return filterList(list);
-      return prefixList({ ...list, member, prefix: endpoint.prefix, limits: answerLimits });
+      if (endpoint.kind === 'upstream') return filterList(list);
+      const { prefix, uriPrefix } = endpoint;
+      return prefixList({ ...list, prefix, uriPrefix, limits: answerLimits });
     } catch {
       throw new Denial('UPSTREAM_FAILED', { detail: `The upstream's ${member} are no list.`, facts: { outcome: 'unknown' } });
     }
   }
   const shared = (gate.by === 'uri' || gate.by === 'key') && gate.private === true;
-  return stateless && shared ? makePrivate({ message, ttlMsMax }) : message.bytes;
+  const linked = gate.by === 'uri' || gate.by === 'name' ? withLinks(admitted, message) : message;
+  return stateless && shared ? makePrivate({ message: linked, ttlMsMax }) : linked.bytes;
+}
+
+/** Where several upstreams are read at one path, an answer's links lead back to the one that gave them. */
+function withLinks({ endpoint }: Admitted, message: ResponseMessage): ResponseMessage {
+  if (endpoint.kind === 'upstream' || endpoint.uriPrefix === undefined) return message;
+  const bytes = prefixLinks({ message, prefix: endpoint.uriPrefix });
+  if (bytes === message.bytes) return message;
+  const linked = scanAnswer(bytes);
+  if (linked?.kind !== 'response' || linked.id !== message.id) throw new Error('an answer with prefixed links no longer scans');
+  return linked;
 }

@@ -7,7 +7,9 @@ import type { Arrived, Received, Verb } from './reached.ts';
  * Judges the HTTP form and reads the body. The body is scanned here, once, so that every later refusal can name
  * the request's own id; whether it is a message at all is judged only after the caller is known.
  */
-export async function receive(arrived: Arrived): Promise<Received> {
+export async function receive(arrived: Arrived | Received): Promise<Received> {
+  // An edge that divides what came has received it already: its bytes are scanned, its form is judged.
+  if ('scanned' in arrived) return arrived;
   if (arrived.draining) throw new Denial('DRAINING');
   refuseAmbiguousHeaders(arrived);
   refuseForeignOrigin(arrived);

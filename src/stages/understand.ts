@@ -6,6 +6,7 @@ import { withoutPrefix } from '../domain/prefix.ts';
 import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
 import { splice } from '../domain/splice.ts';
+import { uriPrefixesOf } from '../domain/uri-prefix.ts';
 import { boundTo } from './bound-to.ts';
 import { judgeEra } from './era.ts';
 import { openMention } from './open-mention.ts';
@@ -67,7 +68,8 @@ function ownNames({ endpoint, policy }: Located, { message, gate }: Pick<Request
   if (endpoint.kind === 'upstream') return message;
   const { jsonDepthMax, jsonNodesMax } = policy.limits;
   const limits = { depthMax: jsonDepthMax, nodesMax: jsonNodesMax };
-  const own = withoutPrefix({ message, gate, prefix: endpoint.prefix, limits });
+  const uriPrefixes = endpoint.uriPrefix === undefined ? [] : uriPrefixesOf(endpoint.upstream);
+  const own = withoutPrefix({ message, gate, prefix: endpoint.prefix, uriPrefixes, limits });
   if (own) return own;
   throw new Denial('TOOL_NOT_ALLOWED', { detail: `At this path the names of tools and prompts begin with "${endpoint.prefix}".` });
 }

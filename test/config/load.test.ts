@@ -94,6 +94,8 @@ describe('the default configuration', () => {
         failedAuthPerMinuteMax: 1000,
         jsonDepthMax: 64,
         jsonNodesMax: 100_000,
+        batchMax: 50,
+        aggregateMemberMs: 5_000,
       },
     });
   });

@@ -4,6 +4,7 @@ import type { RequestMessage, ResponseMessage } from '../../src/domain/message.t
 import { gateOf } from '../../src/domain/method.ts';
 import { prefixList, prefixOf, withoutPrefix } from '../../src/domain/prefix.ts';
 import { scan, scanLimits } from '../../src/domain/scan.ts';
+import { uriPrefixesOf, uriPrefixOf } from '../../src/domain/uri-prefix.ts';
 
 const prefix = prefixOf('wiki');
 const upstreamName = fc.stringMatching(/^[a-z0-9][a-z0-9_-]{0,20}$/).filter((name) => !name.includes('__'));
@@ -26,6 +27,31 @@ describe('withoutPrefix', () => {
     ['tools/call', '{"name":"wiki__é"}', '{"name":"é"}'],
   ])('%s %s: only the prefix is gone', (method, params, own) => {
     expect(strip(request(method, params))?.bytes.toString()).toBe(request(method, own).bytes.toString());
+  });
+
+  it.each([
+    ['resources/read', '{"uri" : "keygate://wiki/a:1","name":"wiki__x"}', '{"uri" : "a:1","name":"wiki__x"}'],
+    ['resources/subscribe', '{"uri":"wiki__a:1"}', '{"uri":"a:1"}'],
+    ['resources/read', '{"uri":"keygate:\\/\\/wiki/a:1"}', '{"uri":"a:1"}'],
+    ['resources/read', '{"uri":"keygate://wiki/keygate://wiki/a:1"}', '{"uri":"keygate://wiki/a:1"}'],
+    [
+      'completion/complete',
+      '{"ref":{"uri":"keygate://wiki/a:{x}","type":"ref/resource"}}',
+      '{"ref":{"uri":"a:{x}","type":"ref/resource"}}',
+    ],
+    ['resources/read', '{"uri":"a:1"}', '{"uri":"a:1"}'],
+    ['resources/read', '{"uri":"keygate://wiki/"}', '{"uri":"keygate://wiki/"}'],
+    ['resources/read', '{"uri":"keygate://docs/a:1"}', '{"uri":"keygate://docs/a:1"}'],
+  ])('%s %s where URIs have prefixes: %s', (method, params, own) => {
+    const message = request(method, params);
+    const stripped = withoutPrefix({
+      message,
+      gate: gateOf(method, 'session'),
+      prefix,
+      uriPrefixes: uriPrefixesOf('wiki'),
+      limits: scanLimits,
+    });
+    expect(stripped?.bytes.toString()).toBe(request(method, own).bytes.toString());
   });
 
   it.each([
@@ -118,6 +144,24 @@ describe('prefixList', () => {
       }),
       { seed: 20270116, numRuns: 300 },
     );
+  });
+
+  it.each([
+    [
+      'resources',
+      'uri',
+      '{"resources":[{"uri" : "a:1","name":"n"},{"name":"x"},{"uri":"b:1"}]}',
+      '{"resources":[{"uri" : "keygate://wiki/a:1","name":"wiki__n"},{"uri":"keygate://wiki/b:1"}]}',
+    ],
+    [
+      'resourceTemplates',
+      'uriTemplate',
+      '{"resourceTemplates":[{"uriTemplate":"a:{x}","uri":"a:1"}]}',
+      '{"resourceTemplates":[{"uriTemplate":"keygate://wiki/a:{x}","uri":"keygate://wiki/a:1"}]}',
+    ],
+  ] as const)('%s have theirs before name and %s', (member, _by, before, after) => {
+    const bytes = prefixList({ message: result(before), member, keep: () => true, prefix, uriPrefix: uriPrefixOf('wiki'), limits });
+    expect(bytes.toString()).toBe(`{"jsonrpc":"2.0","id":1,"result":${after}}`);
   });
 
   it('a listed name, called, is the upstream’s own again', () => {

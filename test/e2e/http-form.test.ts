@@ -266,7 +266,6 @@ describe('A12: paths that could be read two ways', () => {
     '/mcp/UP',
     '/mcp/__proto__',
     '/mcp/constructor',
-    '/mcp',
     '/mcp/',
     '/',
     '/admin',

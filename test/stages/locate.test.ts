@@ -8,14 +8,20 @@ import type { Authenticated } from '../../src/stages/reached.ts';
 const endpoints = new Map<string, Endpoint>([
   ['wiki', { kind: 'upstream', upstream: 'wiki' }],
   ['docs', { kind: 'upstream', upstream: 'docs' }],
-  ['alpha', { kind: 'agent', id: 'alpha', org: 'acme', upstream: 'wiki', prefix: 'wiki__' }],
-  ['beta', { kind: 'agent', id: 'beta', upstream: 'docs', prefix: 'docs__' }],
-  ['robo', { kind: 'bot', id: 'robo', upstream: 'wiki', prefix: 'wiki__' }],
+  ['alpha', { kind: 'agent', id: 'alpha', org: 'acme', upstreams: ['wiki'] }],
+  ['beta', { kind: 'agent', id: 'beta', upstreams: ['docs'] }],
+  ['robo', { kind: 'bot', id: 'robo', upstreams: ['wiki'] }],
+  ['both', { kind: 'agent', id: 'both', upstreams: ['docs', 'wiki'] }],
 ]);
 const upstreams = new Map(['wiki', 'docs'].map((name) => [name, { policy: { name, environment: 'live' } } as Upstream]));
 
 /** What becomes of a request at the path: the upstream it is for, or the reason of the refusal. `taken` counts uses of the rate. */
-async function at(path: string, key: Partial<KeyRecord>, ancestors: Partial<KeyRecord>[] = [], more: { address?: string } = {}) {
+async function at(
+  path: string,
+  key: Partial<KeyRecord>,
+  ancestors: Partial<KeyRecord>[] = [],
+  more: { address?: string; member?: string } = {},
+) {
   let taken = 0;
   const throttle = {
     take: () => {
@@ -28,11 +34,13 @@ async function at(path: string, key: Partial<KeyRecord>, ancestors: Partial<KeyR
     kind: 'agent',
     environment: 'live',
     rate: { calls: 9, perSeconds: 1 },
+    upstreams: [],
     ...record,
   });
   const authenticated = {
     path,
     address: more.address ?? '10.0.0.1',
+    member: more.member,
     policy: { endpoints, upstreams },
     reply: { carry: () => undefined },
     caller: { key: whole(key), ancestors: ancestors.map(whole), admitsAddress: (address: string) => address === '10.0.0.1' },
@@ -84,7 +92,19 @@ describe('locate', () => {
     expect(await at('/mcp/wiki', { agentId: 'beta' })).toEqual({ reason: 'TOOL_NOT_ALLOWED', taken: 1 });
   });
 
-  it.each(['/mcp', '/mcp/', '/mcp/wiki/', '/mcp/WIKI', '/mcp/wiki%20', '/mcp/wi/ki', '/MCP/wiki', '/mcp/constructor', '//mcp/wiki'])(
+  it('goes to the chosen member of several, counted before, and to no upstream that is none of them', async () => {
+    const key = { agentId: 'both' };
+    expect(await at('/mcp/both', key, [], { member: 'wiki' })).toEqual({ upstream: 'wiki', kind: 'agent', taken: 0 });
+    expect(await at('/mcp/both', key)).toEqual({ upstream: 'docs', kind: 'agent', taken: 1 });
+    expect(await at('/mcp/alpha', { agentId: 'alpha', orgId: 'acme' }, [], { member: 'docs' })).toMatchObject({
+      reason: 'TOOL_NOT_ALLOWED',
+    });
+    expect(await at('/mcp', {}, [], { member: 'docs' })).toMatchObject({ upstream: 'docs', kind: 'all' });
+    expect(await at('/mcp', { agentId: 'beta' }, [], { member: 'wiki' })).toMatchObject({ reason: 'TOOL_NOT_ALLOWED' });
+    expect(await at('/mcp/wiki', key)).toMatchObject({ upstream: 'wiki' });
+  });
+
+  it.each(['/mcp/', '/mcp/wiki/', '/mcp/WIKI', '/mcp/wiki%20', '/mcp/wi/ki', '/MCP/wiki', '/mcp/constructor', '//mcp/wiki'])(
     'nothing is at %s',
     async (path) => expect(await at(path, {})).toMatchObject({ reason: 'UNKNOWN_ENDPOINT' }),
   );
