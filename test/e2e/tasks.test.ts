@@ -11,7 +11,7 @@ const up = {
   tools: [
     { match: ['research', 'echo'], scope: 'read:up', price },
     { match: 'admin', scope: 'manage:up', price },
-    { match: 'metered', scope: 'read:up', price: { max: '0.5', reported: 'cost', missing: 'none' } },
+    { match: 'metered', scope: 'read:up', price: { max: '0.5', reported: 'example.com/cost', missing: 'none' } },
     { match: 'refunded', scope: 'read:up', price, charge: { error: 'none', toolError: 'none', timeout: 'none', lost: 'none' } },
   ],
   resources: [{ match: '**', scope: 'read:up' }],
