@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Denial } from '../domain/denial.ts';
 import type { Message, RequestMessage, ResponseMessage } from '../domain/message.ts';
-import { type Era, gateOf, isKnownNotification, takesTask } from '../domain/method.ts';
+import { type Era, gateOf, isKnownNotification } from '../domain/method.ts';
 import { withoutPrefix } from '../domain/prefix.ts';
 import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
@@ -47,8 +47,6 @@ function readIntent(
     // Unknown methods pass only where a rule of the operator's names them.
     if (!gate && !located.upstream.ruleFor('methods', message.method))
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
-    if (message.params.task && !takesTask(message.method))
-      throw new Denial('INVALID_MESSAGE', { detail: 'This method makes no tasks; send it without params.task.' });
     return openRequest(ports, located, { message: ownNames(located, { message, gate }), gate, era });
   }
   if (message.kind === 'notification') {
