@@ -53,8 +53,7 @@ function readIntent(
     if (!isKnownNotification(message.method, era) && !located.upstream.ruleFor('methods', message.method)) {
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
     }
-    const bytes = openMention(ports, located, message.bytes, message.params.relatedTask);
-    return { kind: 'notification', message: bytes === message.bytes ? message : { ...message, bytes } };
+    return { kind: 'notification', message: openMention(ports, located, { message, related: message.params.relatedTask }) };
   }
   if (era === 'stateless') throw new Denial('INVALID_MESSAGE', { detail: 'Clients send no responses in protocol 2026-07-28.' });
   return openAnswer(ports, located, { message, session });
@@ -87,7 +86,7 @@ function openAnswer(
   const scanned = scan(splice(message.bytes, [{ span: message.idSpan, text: id }]), { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
   const own = scanned.ok ? scanned.message : undefined;
   if (own?.kind !== 'response') throw new Error('a spliced answer no longer scans');
-  const body = openMention(ports, located, own.bytes, own.marks?.relatedTask);
+  const { bytes: body } = openMention(ports, located, { message: own, related: own.marks?.relatedTask });
   return { kind: 'answer', body, onceId, onceUntil: sealedAt + answerMsMax };
 }
 
