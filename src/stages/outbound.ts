@@ -4,7 +4,7 @@ import { nameHeaderMember } from '../domain/method.ts';
 import { scan } from '../domain/scan.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
-import { isStream } from './is-stream.ts';
+import { waits } from './is-stream.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
@@ -43,8 +43,8 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     ...(session === undefined ? {} : { session }),
     keyId: caller.key.id,
     headTimeoutMs: policy.limits.upstreamTimeoutMs,
-    silenceTimeoutMs: isStream(intent) ? 0 : policy.limits.upstreamTimeoutMs,
-    long: isStream(intent),
+    silenceTimeoutMs: waits(intent) ? 0 : policy.limits.upstreamTimeoutMs,
+    long: waits(intent),
   };
 }
 

@@ -3,11 +3,14 @@ import { afterEach, expect, it } from 'vitest';
 import { createLog } from '../../src/adapters/log.ts';
 import { mint } from '../../src/authority/mint.ts';
 import { startGateway } from '../../src/serve.ts';
+import { inSession, stateless } from '../support/eras.ts';
 import { openStream } from '../support/event-text.ts';
 import { prepareFolder, upstreamConfig } from '../support/gateway.ts';
 import { only } from '../support/misbehaviours.ts';
 import { post, toolCall } from '../support/post.ts';
+import { rpcId } from '../support/recorded-request.ts';
 import { sendJson, startRecordingUpstream } from '../support/recording-upstream.ts';
+import { createTaskUpstream } from '../support/task-upstream.ts';
 
 /**
  * I9: nothing that the next request needs lives only in a process. A process that ended and another that began on the same store and
@@ -100,4 +103,42 @@ it('I9: a session over several upstreams and a merged cursor go on in another pr
   const lost = await post(`${second.mcpUrl}${postPath}`, { key, body: list() });
   expect(lost).toMatchObject({ status: 404, json: { error: { data: { reason: 'SESSION_NOT_FOUND' } } } });
   expect(lost.json.error?.message).toContain('lives in another replica');
+});
+
+it('I9: a task, and a call that needs input, go on in another process', async () => {
+  const upstream = await startRecordingUpstream();
+  closers.push(() => upstream.close());
+  const tools = [{ match: '*', scope: 'read:up', price: '0.01' }];
+  const { folder, configFile } = await prepareFolder({ upstreams: { up: upstreamConfig(upstream.url, { tools }) } });
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  const log = createLog({ level: 'silent' });
+  const start = () => startGateway({ configFile, env: {}, cwd: folder, log, version: 'test' });
+
+  const first = await start();
+  const limits = { budgets: [{ amount: '1', per: 'total' }] };
+  const { key } = await mint(first.composed.api.authority, { name: 'goes on', scopes: ['read:up'], ...limits }, { via: 'cli' });
+  const send = async (url: string, { body, headers }: ReturnType<typeof inSession>) =>
+    (await post(`${url}/mcp/up`, { key, body, headers })).json;
+  const tasks = createTaskUpstream();
+  upstream.script(tasks.respond);
+  const { result: created = {} } = await send(first.mcpUrl, inSession('tools/call', { name: 'tool_0', arguments: {}, task: {} }));
+  const { taskId } = created.task as { taskId: string };
+  upstream.script((request, response) => {
+    const result = { resultType: 'input_required', inputRequests: {}, requestState: 'kept' };
+    sendJson(response, { jsonrpc: '2.0', id: rpcId(request), result });
+  });
+  const call = { name: 'tool_0', arguments: { a: 1 } };
+  const { result } = await send(first.mcpUrl, stateless('tools/call', call));
+  await first.drain();
+
+  const second = await start();
+  closers.push(() => second.drain());
+  upstream.script(tasks.respond);
+  expect((await send(second.mcpUrl, inSession('tasks/get', { taskId }))).result).toMatchObject({ taskId, status: 'working' });
+  expect((await send(second.mcpUrl, inSession('tasks/list'))).result?.tasks).toMatchObject([{ taskId }]);
+  upstream.script(undefined);
+  const retry = stateless('tools/call', { ...call, requestState: result?.requestState, inputResponses: {} });
+  expect((await send(second.mcpUrl, retry)).result).toMatchObject({ resultType: 'complete' });
+  expect(upstream.requests.at(-1)?.message).toMatchObject({ params: { requestState: 'kept' } });
+  expect((await send(second.mcpUrl, retry)).error?.data.reason).toBe('INVALID_MESSAGE');
 });
