@@ -114,11 +114,17 @@ export function createCircuit(options: CircuitOptions): Circuit {
       const session = addSession(newId(), request.keyId);
       const headers = { 'mcp-session-id': session.id };
       const onAnswer = (answer: ResponseMessage | undefined): void => {
-        if (answer?.outcome !== 'result') circuit.endSession(session.id);
+        // Who gives no answer at all is left alone for a while.
+        if (!answer) finish(true);
+        else if (answer.outcome === 'error') circuit.endSession(session.id);
       };
-      if (!shared) return startCall({ session, request, message, receiver, headers, firstMsMax: startTimeoutMs, served: { onAnswer } });
+      // Whoever leaves now never heard of the session.
+      const onLeft = (): void => circuit.endSession(session.id);
+      if (!shared) {
+        return startCall({ session, request, message, receiver, headers, onLeft, firstMsMax: startTimeoutMs, served: { onAnswer } });
+      }
       const rested = session.busy();
-      const outlet = createOutlet(receiver, { headers, onAbort: () => circuit.endSession(session.id) });
+      const outlet = createOutlet(receiver, { headers, onAbort: onLeft });
       begun
         .then(
           () => answerHere(outlet, shared.serve(session, message)),
@@ -171,12 +177,17 @@ export function createCircuit(options: CircuitOptions): Circuit {
     message: RequestMessage;
     receiver: AnswerReceiver;
     headers?: Readonly<Record<string, string>>;
+    onLeft?: () => void;
     firstMsMax?: number;
     served: Served;
   }): UpstreamExchange {
-    const { session, request, message, receiver, headers = {}, served, ...more } = given;
+    const { session, request, message, receiver, headers = {}, onLeft, served, ...more } = given;
     let leave = (): void => undefined;
-    const outlet = createOutlet(receiver, { headers, onAbort: () => leave(), sent: () => true });
+    const onAbort = (): void => {
+      leave();
+      onLeft?.();
+    };
+    const outlet = createOutlet(receiver, { headers, onAbort, sent: () => true });
     if ('answer' in served) queueMicrotask(() => answerHere(outlet, served));
     else ({ leave } = calls.start({ session, request, message, outlet, ...more, ...served }));
     return outlet;
