@@ -5,7 +5,9 @@ import { mint } from '../../src/authority/mint.ts';
 import { startGateway } from '../../src/serve.ts';
 import { prepareFolder, upstreamConfig } from '../support/gateway.ts';
 import { post, toolCall } from '../support/post.ts';
+import { beginSession } from '../support/raw-session.ts';
 import { startRecordingUpstream } from '../support/recording-upstream.ts';
+import { stdioUpstream } from '../support/stdio-upstream.ts';
 
 /**
  * I9: nothing that the next request needs lives only in a process. A process that ended and another that began on the same store and
@@ -58,4 +60,22 @@ it('I9: a session, a budget and a one-time answer go on in another process', asy
   expect(upstream.requests.at(-1)?.headers['mcp-session-id']).toBe(session);
   const over = await post(url, { key, headers, body: toolCall('tool_0') });
   expect(over.json.error?.data).toMatchObject({ reason: 'BUDGET_EXHAUSTED', spent: '0.02' });
+});
+
+it('I9, the declared exception: a session of a child is unknown to another process, where the client begins anew', async () => {
+  const { folder, configFile } = await prepareFolder({ upstreams: { up: stdioUpstream() } });
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  const start = () => startGateway({ configFile, env: {}, cwd: folder, log: createLog({ level: 'silent' }), version: 'test' });
+  const first = await start();
+  const { key } = await mint(first.composed.api.authority, { name: 'goes on', scopes: ['read:up'] }, { via: 'cli' });
+  const session = await beginSession(`${first.mcpUrl}/mcp/up`, key);
+  await first.drain();
+
+  const second = await start();
+  closers.push(() => second.drain());
+  const url = `${second.mcpUrl}/mcp/up`;
+  const headers = { 'mcp-session-id': session.id, 'mcp-protocol-version': '2025-11-25' };
+  const lost = await post(url, { key, headers, body: toolCall('pid') });
+  expect([lost.status, lost.json.error?.data['reason']]).toEqual([404, 'SESSION_NOT_FOUND']);
+  expect(await (await beginSession(url, key)).call('echo', { a: 1 })).toEqual({ a: 1 });
 });

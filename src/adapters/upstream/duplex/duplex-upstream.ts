@@ -91,6 +91,10 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
   };
 
   const circuits = (): Circuit[] => [...held].map(({ circuit }) => circuit);
+  const circuitOf = (session: string, keyId: string): Circuit | undefined => {
+    for (const { circuit } of held) if (circuit.has(session, keyId)) return circuit;
+    return undefined;
+  };
 
   const post = (request: UpstreamRequest, message: Message, receiver: AnswerReceiver): UpstreamExchange => {
     if (request.era === 'stateless') {
@@ -106,7 +110,7 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
     }
     const { session } = request;
     if (session === undefined) throw new Denial('INVALID_MESSAGE', { detail: 'This upstream keeps sessions: send initialize first.' });
-    const circuit = circuits().find((one) => one.has(session, request.keyId));
+    const circuit = circuitOf(session, request.keyId);
     return circuit ? circuit.post(request, message, receiver, session) : answerStatus(receiver, 404);
   };
 
@@ -120,7 +124,7 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
       }
       // Without a session there is nothing to listen to or to end.
       if (session === undefined) return answerStatus(receiver, 405);
-      const circuit = circuits().find((one) => one.has(session, request.keyId));
+      const circuit = circuitOf(session, request.keyId);
       if (!circuit) return answerStatus(receiver, 404);
       if (method === 'GET') return circuit.listen(session, receiver);
       circuit.endSession(session);
