@@ -15,6 +15,8 @@ export interface Circuit {
   readonly sharing: Sharing;
   /** Requests it waits for; those of clients that left meanwhile count too. */
   readonly running: number;
+  /** Since when nobody has used it, where it is for one session or one key; undefined while somebody does. */
+  readonly restingSince: number | undefined;
   /** Whether this is a session of that key here. */
   has(sessionId: string, keyId: string): boolean;
   /** Begins a session with the client's `initialize`. @throws Denial OVERLOADED */
@@ -107,6 +109,10 @@ export function createCircuit(options: CircuitOptions): Circuit {
     sharing,
     get running() {
       return calls.size;
+    },
+    get restingSince() {
+      const [only] = sharing === 'shared' ? [] : sessions.values();
+      return only?.restingSince;
     },
     has: (sessionId, keyId) => sessions.get(sessionId)?.keyId === keyId,
     initialize(request, message, receiver) {

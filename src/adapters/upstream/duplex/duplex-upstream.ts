@@ -36,6 +36,9 @@ interface DuplexOptions {
   readonly newId: () => string;
 }
 
+/** A session that was used more recently than this is not taken for one that was left, in milliseconds. */
+const restMsMin = 10_000;
+
 /** A circuit, and the key it is for; "" where it is for everybody. */
 interface Held {
   readonly circuit: Circuit;
@@ -52,7 +55,6 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
   const held = new Set<Held>();
   /** Links that have ended and are not gone yet still count: a child takes its room until it is dead. */
   const ending = new Set<Promise<void>>();
-  const endingOf = new Map<string, number>();
   const emptied = Promise.withResolvers<void>();
   let retired = false;
 
@@ -62,8 +64,7 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
     const keyId = holder(request.keyId);
     const retryAfterMs = backOff.waitMs(keyId);
     if (retryAfterMs > 0) throw new Denial('UPSTREAM_UNAVAILABLE', { facts: { retryAfterMs, outcome: 'not-sent' } });
-    const own = [...held].filter((one) => one.keyId === keyId).length + (endingOf.get(keyId) ?? 0);
-    if (held.size + ending.size >= limits.linksMax || own >= limits.linksPerKeyMax) {
+    if (held.size + ending.size >= limits.linksMax || !makeRoom(keyId)) {
       throw new Denial('OVERLOADED', { detail: 'The upstream has as many sessions as it may have.', facts: { outcome: 'not-sent' } });
     }
     const { idleMs, startTimeoutMs, sessionsMax } = limits;
@@ -79,15 +80,21 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
 
   const leave = (one: Held): void => {
     if (!held.delete(one)) return;
-    const gone = one.circuit.close().finally(() => {
-      ending.delete(gone);
-      const left = (endingOf.get(one.keyId) ?? 1) - 1;
-      if (left > 0) endingOf.set(one.keyId, left);
-      else endingOf.delete(one.keyId);
-    });
+    const gone = one.circuit.close().finally(() => ending.delete(gone));
     ending.add(gone);
     if (retired && held.size === 0) emptied.resolve();
-    endingOf.set(one.keyId, (endingOf.get(one.keyId) ?? 0) + 1);
+  };
+
+  /** Whether the key may have another link. Clients often leave without a word: of theirs, the one that has been left longest gives way. */
+  const makeRoom = (keyId: string): boolean => {
+    const own = [...held].filter((one) => one.keyId === keyId);
+    if (own.length < limits.linksPerKeyMax) return true;
+    const [longest] = own
+      .flatMap(({ circuit }) => (circuit.restingSince === undefined ? [] : [{ circuit, since: circuit.restingSince }]))
+      .toSorted((one, other) => one.since - other.since);
+    if (!longest || performance.now() - longest.since < restMsMin) return false;
+    void longest.circuit.close();
+    return true;
   };
 
   const circuits = (): Circuit[] => [...held].map(({ circuit }) => circuit);

@@ -116,7 +116,7 @@ afterEach(async () => {
 });
 
 describe('a link for each session', () => {
-  beforeEach(() => prepare(false));
+  beforeEach(() => prepare(false, { idleMs: 600_000 }));
 
   test('initialize opens it, and the answer names the session', () => {
     const answer = send(initialize);
@@ -153,6 +153,21 @@ describe('a link for each session', () => {
     expect(catching(() => send(initialize))).toMatchObject({ reason: 'OVERLOADED' });
     begin('b');
     expect(catching(() => send(initialize, { keyId: 'c' }))).toMatchObject({ reason: 'OVERLOADED' });
+  });
+
+  test('of a key that has all it may have, the session that was left longest gives way, and none that is in use', async () => {
+    const [first, second] = [begin(), begin()];
+    send(undefined, { method: 'GET', session: first.session });
+    const still = send({ ...call(1) }, { session: second.session, headTimeoutMs: 60_000 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(catching(() => send(initialize))).toMatchObject({ reason: 'OVERLOADED' });
+    second.link.say({ id: 2, result: {} });
+    expect(still.end).toBe('end');
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(catching(() => send(initialize))).toMatchObject({ reason: 'OVERLOADED' });
+    await vi.advanceTimersByTimeAsync(1);
+    begin();
+    expect(links.map(({ closed }) => closed)).toEqual([false, true, false]);
   });
 
   test('silence after progress is a timeout too, and is told', async () => {
