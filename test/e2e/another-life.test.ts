@@ -8,8 +8,10 @@ import { openStream } from '../support/event-text.ts';
 import { prepareFolder, upstreamConfig } from '../support/gateway.ts';
 import { only } from '../support/misbehaviours.ts';
 import { post, toolCall } from '../support/post.ts';
+import { beginSession } from '../support/raw-session.ts';
 import { rpcId } from '../support/recorded-request.ts';
 import { sendJson, startRecordingUpstream } from '../support/recording-upstream.ts';
+import { stdioUpstream } from '../support/stdio-upstream.ts';
 import { createTaskUpstream } from '../support/task-upstream.ts';
 
 /**
@@ -141,4 +143,22 @@ it('I9: a task, and a call that needs input, go on in another process', async ()
   expect((await send(second.mcpUrl, retry)).result).toMatchObject({ resultType: 'complete' });
   expect(upstream.requests.at(-1)?.message).toMatchObject({ params: { requestState: 'kept' } });
   expect((await send(second.mcpUrl, retry)).error?.data.reason).toBe('INVALID_MESSAGE');
+});
+
+it('I9, the declared exception: a session of a child is unknown to another process, where the client begins anew', async () => {
+  const { folder, configFile } = await prepareFolder({ upstreams: { up: stdioUpstream() } });
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  const start = () => startGateway({ configFile, env: {}, cwd: folder, log: createLog({ level: 'silent' }), version: 'test' });
+  const first = await start();
+  const { key } = await mint(first.composed.api.authority, { name: 'goes on', scopes: ['read:up'] }, { via: 'cli' });
+  const session = await beginSession(`${first.mcpUrl}/mcp/up`, key);
+  await first.drain();
+
+  const second = await start();
+  closers.push(() => second.drain());
+  const url = `${second.mcpUrl}/mcp/up`;
+  const headers = { 'mcp-session-id': session.id, 'mcp-protocol-version': '2025-11-25' };
+  const lost = await post(url, { key, headers, body: toolCall('pid') });
+  expect([lost.status, lost.json.error?.data['reason']]).toEqual([404, 'SESSION_NOT_FOUND']);
+  expect(await (await beginSession(url, key)).call('echo', { a: 1 })).toEqual({ a: 1 });
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('./stdio-server.ts', import.meta.url));
@@ -21,8 +22,9 @@ export function stdioUpstream(
 /** True while a process with this id is there, and is not one that has ended and waits to be taken note of. */
 export function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    // The state stands behind the name, which may hold anything (proc(5)).
+    const [, state] = /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return state !== 'Z' && state !== 'X';
   } catch {
     return false;
   }

@@ -35,6 +35,9 @@ function summaryOf(config: Config) {
     upstreams: Object.values(config.upstreams).map((upstream) => ({
       name: upstream.name,
       url: upstream.url,
+      transport: upstream.transport,
+      // Its arguments and variables may be secrets (I5).
+      ...(upstream.stdio && { command: upstream.stdio.command.file }),
       environment: upstream.environment,
       rules: rulesOf(upstream),
     })),
@@ -52,7 +55,8 @@ function summaryText(file: string, config: Config): string {
     ...Object.values(config.upstreams).map((upstream): [string, string] => {
       const rules = rulesOf(upstream);
       const count = typeof rules === 'number' ? `${rules} ${rules === 1 ? 'rule' : 'rules'}` : rules;
-      return [`upstream ${upstream.name}`, `${upstream.url} (${upstream.environment}, ${count})`];
+      const place = upstream.stdio ? `started by ${upstream.stdio.command.file}` : upstream.url;
+      return [`upstream ${upstream.name}`, `${plain(place)} (${upstream.environment}, ${count})`];
     }),
     ['result', 'no problems'],
   ]);

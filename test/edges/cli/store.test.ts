@@ -175,6 +175,22 @@ describe('the command line over an embedded store', () => {
     expect(other.err).toContain('keygate.yaml:9:');
   });
 
+  it('check says which command starts a server, whether it is there, and nothing of its secrets', async () => {
+    await keygate('init');
+    const upstreams = {
+      files: { command: 'sh', args: ['--token', 'hunter2hunter2'], env: { MODE: 'hunter2hunter2' }, tools: 'annotations' },
+      gone: { command: 'keygate-no-such-program', tools: 'annotations' },
+    };
+    await configure(JSON.stringify({ upstreams }));
+    const ran = await keygate('check');
+    expect(ran.code).toBe(0);
+    expect(ran.out).toMatch(/^warning: keygate\.yaml:1:\d+ upstreams\.gone\.command: is not a program that can be started here/m);
+    expect(ran.out).toMatch(/^upstream files +started by sh \(live, tools by their annotations\)$/m);
+    const document = (await keygate('check --json')).document();
+    expect(document).toMatchObject({ ok: true, upstreams: [{ name: 'files', transport: 'stdio', command: 'sh' }, { name: 'gone' }] });
+    expect(ran.out + JSON.stringify(document)).not.toContain('hunter2');
+  });
+
   it('tells of a configuration that is not there, and of missing secrets', async () => {
     const secrets = await keygate('keys list');
     expect(secrets.code).toBe(1);

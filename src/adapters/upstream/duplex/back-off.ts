@@ -1,7 +1,7 @@
 import type { Clock } from '../../../ports/clock.ts';
 
 /** The first wait after a failure and the longest one; a failure long after the one before it counts as the first. Milliseconds. */
-const firstMs = 250;
+const firstMs = 1_000;
 const longestMs = 30_000;
 const forgottenMs = 60_000;
 const namesMax = 10_000;

@@ -26,7 +26,7 @@ interface CallOptions {
   readonly outlet: Outlet;
   /** Longest wait for the first word, in milliseconds; the request's own where it is shorter. */
   readonly firstMsMax?: number;
-  /** Called with the answer before the client has it, or with nothing where there will be none. */
+  /** Called with the answer before the client has it, or with nothing where the other side failed to give one; not where the client left. */
   readonly onAnswer?: (message: ResponseMessage | undefined) => void;
 }
 
@@ -34,7 +34,7 @@ interface CallOptions {
 export interface Calls {
   readonly size: number;
   /** @throws Denial OVERLOADED */
-  start(options: CallOptions): { leave(): void };
+  start(options: CallOptions): { readonly leave: () => void };
   get(linkId: MessageId): Call | undefined;
   /** The one that runs, where exactly one does. */
   sole(): Call | undefined;
@@ -50,7 +50,11 @@ export interface Calls {
   failAll(failure: UpstreamFailure): void;
 }
 
-type Running = Call & { end(act: (outlet: Outlet) => void, message?: ResponseMessage): void };
+type Running = Call & {
+  end(act: (outlet: Outlet) => void, message?: ResponseMessage): void;
+  /** Ends it because its client left. */
+  drop(): void;
+};
 
 /** @param options.onEmpty called whenever the last of them has ended */
 export function createCalls(options: { link: () => Link; headers: readonly string[]; onEmpty: () => void }): Calls {
@@ -66,7 +70,7 @@ export function createCalls(options: { link: () => Link; headers: readonly strin
     options.link().send(ownMessage({ method: 'notifications/cancelled', params }), options.headers, () => undefined);
   };
 
-  const start = ({ session, message, request, outlet, firstMsMax, onAnswer }: CallOptions): { leave(): void } => {
+  const start = ({ session, message, request, outlet, firstMsMax, onAnswer }: CallOptions): { readonly leave: () => void } => {
     if (running.size >= runningMax) throw new Denial('OVERLOADED', { facts: { outcome: 'not-sent' } });
     const linkId = nextId();
     const renamed = renameRequest(message, linkId);
@@ -74,6 +78,14 @@ export function createCalls(options: { link: () => Link; headers: readonly strin
     const late = (): void => {
       if (message.method !== 'initialize') tellCancelled(linkId);
       call.end((answer) => answer.fail({ kind: 'timeout', sent: true, cause: undefined }));
+    };
+    const over = (): boolean => {
+      clearTimeout(timer);
+      return running.delete(linkId);
+    };
+    const rest = (): void => {
+      rested();
+      if (running.size === 0) options.onEmpty();
     };
     let timer = setTimeout(late, Math.min(request.headTimeoutMs, firstMsMax ?? request.headTimeoutMs));
     const call: Running = {
@@ -86,12 +98,13 @@ export function createCalls(options: { link: () => Link; headers: readonly strin
         if (request.silenceTimeoutMs > 0 && running.has(linkId)) timer = setTimeout(late, request.silenceTimeoutMs);
       },
       end(act, answer) {
-        if (!running.delete(linkId)) return;
-        clearTimeout(timer);
+        if (!over()) return;
         onAnswer?.(answer);
         act(outlet);
-        rested();
-        if (running.size === 0) options.onEmpty();
+        rest();
+      },
+      drop() {
+        if (over()) rest();
       },
     };
     running.set(linkId, call);
@@ -102,7 +115,7 @@ export function createCalls(options: { link: () => Link; headers: readonly strin
         // Closing the stream is cancellation in 2026-07-28; in the session era the other side goes on, and what comes of it is dropped.
         if (request.era !== 'stateless' && message.method !== 'initialize') return;
         if (message.method !== 'initialize') tellCancelled(linkId);
-        call.end(() => undefined);
+        call.drop();
       },
     };
   };

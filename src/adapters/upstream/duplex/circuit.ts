@@ -15,6 +15,8 @@ export interface Circuit {
   readonly sharing: Sharing;
   /** Requests it waits for; those of clients that left meanwhile count too. */
   readonly running: number;
+  /** Since when nobody has used it, where it is for one session or one key; undefined while somebody does. */
+  readonly restingSince: number | undefined;
   /** Whether this is a session of that key here. */
   has(sessionId: string, keyId: string): boolean;
   /** Begins a session with the client's `initialize`. @throws Denial OVERLOADED */
@@ -108,17 +110,27 @@ export function createCircuit(options: CircuitOptions): Circuit {
     get running() {
       return calls.size;
     },
+    get restingSince() {
+      const [only] = sharing === 'shared' ? [] : sessions.values();
+      return only?.restingSince;
+    },
     has: (sessionId, keyId) => sessions.get(sessionId)?.keyId === keyId,
     initialize(request, message, receiver) {
       if (sessions.size >= options.sessionsMax) throw new Denial('OVERLOADED', { facts: { outcome: 'not-sent' } });
       const session = addSession(newId(), request.keyId);
       const headers = { 'mcp-session-id': session.id };
       const onAnswer = (answer: ResponseMessage | undefined): void => {
-        if (answer?.outcome !== 'result') circuit.endSession(session.id);
+        // Who gives no answer at all is left alone for a while.
+        if (!answer) finish(true);
+        else if (answer.outcome === 'error') circuit.endSession(session.id);
       };
-      if (!shared) return startCall({ session, request, message, receiver, headers, firstMsMax: startTimeoutMs, served: { onAnswer } });
+      // Whoever leaves now never heard of the session.
+      const onLeft = (): void => circuit.endSession(session.id);
+      if (!shared) {
+        return startCall({ session, request, message, receiver, headers, onLeft, firstMsMax: startTimeoutMs, served: { onAnswer } });
+      }
       const rested = session.busy();
-      const outlet = createOutlet(receiver, { headers, onAbort: () => circuit.endSession(session.id) });
+      const outlet = createOutlet(receiver, { headers, onAbort: onLeft });
       begun
         .then(
           () => answerHere(outlet, shared.serve(session, message)),
@@ -171,12 +183,17 @@ export function createCircuit(options: CircuitOptions): Circuit {
     message: RequestMessage;
     receiver: AnswerReceiver;
     headers?: Readonly<Record<string, string>>;
+    onLeft?: () => void;
     firstMsMax?: number;
     served: Served;
   }): UpstreamExchange {
-    const { session, request, message, receiver, headers = {}, served, ...more } = given;
+    const { session, request, message, receiver, headers = {}, onLeft, served, ...more } = given;
     let leave = (): void => undefined;
-    const outlet = createOutlet(receiver, { headers, onAbort: () => leave(), sent: () => true });
+    const onAbort = (): void => {
+      leave();
+      onLeft?.();
+    };
+    const outlet = createOutlet(receiver, { headers, onAbort, sent: () => true });
     if ('answer' in served) queueMicrotask(() => answerHere(outlet, served));
     else ({ leave } = calls.start({ session, request, message, outlet, ...more, ...served }));
     return outlet;

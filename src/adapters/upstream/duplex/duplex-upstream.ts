@@ -36,6 +36,9 @@ interface DuplexOptions {
   readonly newId: () => string;
 }
 
+/** A session that was used more recently than this is not taken for one that was left, in milliseconds. */
+const restMsMin = 10_000;
+
 /** A circuit, and the key it is for; "" where it is for everybody. */
 interface Held {
   readonly circuit: Circuit;
@@ -52,7 +55,6 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
   const held = new Set<Held>();
   /** Links that have ended and are not gone yet still count: a child takes its room until it is dead. */
   const ending = new Set<Promise<void>>();
-  const endingOf = new Map<string, number>();
   const emptied = Promise.withResolvers<void>();
   let retired = false;
 
@@ -62,8 +64,7 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
     const keyId = holder(request.keyId);
     const retryAfterMs = backOff.waitMs(keyId);
     if (retryAfterMs > 0) throw new Denial('UPSTREAM_UNAVAILABLE', { facts: { retryAfterMs, outcome: 'not-sent' } });
-    const own = [...held].filter((one) => one.keyId === keyId).length + (endingOf.get(keyId) ?? 0);
-    if (held.size + ending.size >= limits.linksMax || own >= limits.linksPerKeyMax) {
+    if (held.size + ending.size >= limits.linksMax || !makeRoom(keyId)) {
       throw new Denial('OVERLOADED', { detail: 'The upstream has as many sessions as it may have.', facts: { outcome: 'not-sent' } });
     }
     const { idleMs, startTimeoutMs, sessionsMax } = limits;
@@ -79,18 +80,28 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
 
   const leave = (one: Held): void => {
     if (!held.delete(one)) return;
-    const gone = one.circuit.close().finally(() => {
-      ending.delete(gone);
-      const left = (endingOf.get(one.keyId) ?? 1) - 1;
-      if (left > 0) endingOf.set(one.keyId, left);
-      else endingOf.delete(one.keyId);
-    });
+    const gone = one.circuit.close().finally(() => ending.delete(gone));
     ending.add(gone);
     if (retired && held.size === 0) emptied.resolve();
-    endingOf.set(one.keyId, (endingOf.get(one.keyId) ?? 0) + 1);
+  };
+
+  /** Whether the key may have another link. Clients often leave without a word: of theirs, the one that has been left longest gives way. */
+  const makeRoom = (keyId: string): boolean => {
+    const own = [...held].filter((one) => one.keyId === keyId);
+    if (own.length < limits.linksPerKeyMax) return true;
+    const [longest] = own
+      .flatMap(({ circuit }) => (circuit.restingSince === undefined ? [] : [{ circuit, since: circuit.restingSince }]))
+      .toSorted((one, other) => one.since - other.since);
+    if (!longest || performance.now() - longest.since < restMsMin) return false;
+    void longest.circuit.close();
+    return true;
   };
 
   const circuits = (): Circuit[] => [...held].map(({ circuit }) => circuit);
+  const circuitOf = (session: string, keyId: string): Circuit | undefined => {
+    for (const { circuit } of held) if (circuit.has(session, keyId)) return circuit;
+    return undefined;
+  };
 
   const post = (request: UpstreamRequest, message: Message, receiver: AnswerReceiver): UpstreamExchange => {
     if (request.era === 'stateless') {
@@ -106,7 +117,7 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
     }
     const { session } = request;
     if (session === undefined) throw new Denial('INVALID_MESSAGE', { detail: 'This upstream keeps sessions: send initialize first.' });
-    const circuit = circuits().find((one) => one.has(session, request.keyId));
+    const circuit = circuitOf(session, request.keyId);
     return circuit ? circuit.post(request, message, receiver, session) : answerStatus(receiver, 404);
   };
 
@@ -120,7 +131,7 @@ export function createDuplexUpstream(options: DuplexOptions): DuplexUpstream {
       }
       // Without a session there is nothing to listen to or to end.
       if (session === undefined) return answerStatus(receiver, 405);
-      const circuit = circuits().find((one) => one.has(session, request.keyId));
+      const circuit = circuitOf(session, request.keyId);
       if (!circuit) return answerStatus(receiver, 404);
       if (method === 'GET') return circuit.listen(session, receiver);
       circuit.endSession(session);

@@ -13,6 +13,8 @@ export interface Session {
   /** The least severe log level it asked for, as a rank; undefined where it asked for none. */
   level: number | undefined;
   readonly streamOpen: boolean;
+  /** Since when nothing of it runs, in milliseconds of `performance.now()`; undefined while something does. */
+  readonly restingSince: number | undefined;
   /** Keeps it from counting as idle until the returned function is called. */
   busy(): () => void;
   /** Opens its stream. False where one is open already. */
@@ -32,9 +34,11 @@ export function createSession(options: { id: string; keyId: string; idleMs: numb
   let running = 0;
   let closed = false;
   let idle: NodeJS.Timeout | undefined;
+  let restedAt = 0;
   const rest = (): void => {
     clearTimeout(idle);
     if (running > 0 || stream || closed) return;
+    restedAt = performance.now();
     idle = setTimeout(onIdle, idleMs);
     idle.unref();
   };
@@ -47,6 +51,9 @@ export function createSession(options: { id: string; keyId: string; idleMs: numb
     level: undefined,
     get streamOpen() {
       return stream !== undefined;
+    },
+    get restingSince() {
+      return running > 0 || stream ? undefined : restedAt;
     },
     busy() {
       running += 1;

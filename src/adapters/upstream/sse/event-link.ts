@@ -131,7 +131,7 @@ function openEventLink(options: EventLinkOptions, listener: LinkListener, header
 
 /** Where to post, as a path of the same origin; undefined for any other: the upstream's credential goes there. */
 function endpointPath(url: string, text: string): string | undefined {
-  if (!URL.canParse(text, url)) return undefined;
+  if (text === '' || !URL.canParse(text, url)) return undefined;
   const endpoint = new URL(text, url);
   const same = endpoint.origin === new URL(url).origin && endpoint.username === '' && endpoint.password === '';
   return same ? endpoint.pathname + endpoint.search : undefined;

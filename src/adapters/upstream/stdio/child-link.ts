@@ -31,7 +31,7 @@ function openChildLink({ command, children, env, log, lineBytesMax }: ChildLinkO
   readErrors(child, log);
   child.ended.then((how) => {
     over = true;
-    if (!asked) log.note('a child has ended', { how });
+    if (!asked || child.pid === undefined) log.note('a child has ended', { how });
     listener.onClosed();
   });
 
