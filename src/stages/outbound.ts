@@ -1,6 +1,7 @@
 import { decodeHeaderValue, encodeHeaderValue } from '../domain/header-value.ts';
-import type { RequestMessage } from '../domain/message.ts';
+import type { Message, RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
+import { scan } from '../domain/scan.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
 import type { Ports } from './ports.ts';
@@ -33,7 +34,7 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     method: verb,
     headers,
     ...(body ? { body } : {}),
-    ...('message' in intent ? { message: intent.message } : {}),
+    ...messageOf(intent, policy.limits),
     era: admitted.era,
     ...(session === undefined ? {} : { session }),
     keyId: caller.key.id,
@@ -69,6 +70,14 @@ function nameHeader(message: RequestMessage, sent: unknown): string | undefined 
   const name = member && message.params[member];
   if (typeof sent !== 'string' || name === undefined) return undefined;
   return decodeHeaderValue(sent) === name ? sent : encodeHeaderValue(name);
+}
+
+/** The message that `bodyOf` gives the bytes of. An answer's bytes were spliced, so its places are read anew. */
+function messageOf(intent: Admitted['intent'], { jsonDepthMax, jsonNodesMax }: Admitted['policy']['limits']): { message?: Message } {
+  if (intent.kind === 'request' || intent.kind === 'notification') return { message: intent.message };
+  if (intent.kind !== 'answer') return {};
+  const scanned = scan(intent.body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
+  return scanned.ok ? { message: scanned.message } : {};
 }
 
 function bodyOf(intent: Admitted['intent']): Buffer | undefined {

@@ -65,7 +65,7 @@ export type Intent =
   | { readonly kind: 'request'; readonly message: Extract<Message, { kind: 'request' }>; readonly gate: MethodGate | undefined }
   | { readonly kind: 'notification'; readonly message: Extract<Message, { kind: 'notification' }> }
   /** The client's answer to a server request, already carrying the server's own id. */
-  | { readonly kind: 'answer'; readonly body: Buffer; readonly message: Message; readonly onceId: string; readonly onceUntil: number }
+  | { readonly kind: 'answer'; readonly body: Buffer; readonly onceId: string; readonly onceUntil: number }
   /** A GET stream, or one taken up again after a given event. */
   | { readonly kind: 'stream'; readonly resumed: ResumedEvent | undefined }
   | { readonly kind: 'end' };

@@ -86,9 +86,8 @@ function openAnswer(
   const onceId = createHash('sha256').update(sealed).digest('hex');
   const { jsonDepthMax, jsonNodesMax } = policy.limits;
   const body = splice(message.bytes, [{ span: message.idSpan, text: id }]);
-  const spliced = scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
-  if (!spliced.ok) throw new Error('a spliced answer no longer scans');
-  return { kind: 'answer', body, message: spliced.message, onceId, onceUntil: sealedAt + answerMsMax };
+  if (!scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax }).ok) throw new Error('a spliced answer no longer scans');
+  return { kind: 'answer', body, onceId, onceUntil: sealedAt + answerMsMax };
 }
 
 function openSession(ports: Pick<Ports, 'seal'>, located: Located): string | undefined {

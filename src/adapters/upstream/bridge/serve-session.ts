@@ -47,6 +47,12 @@ async function serveRequest(
     ports.eras.forget();
     throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream does not answer server/discover.', facts: { outcome: 'not-sent' } });
   }
+  if (message.params.task) {
+    throw new Denial('INVALID_MESSAGE', {
+      detail: 'Tasks of the session era are not bridged: call without params.task.',
+      facts: { outcome: 'not-sent' },
+    });
+  }
   const why = unbridged.get(method) ?? (method.startsWith('tasks/') ? 'tasks of the session era are not bridged' : undefined);
   if (why !== undefined) {
     const detail = `This server speaks 2026-07-28 alone: ${why}.`;
