@@ -52,10 +52,10 @@ export async function composeGateway(config: Config, log: Log) {
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
   const upstreams = createHttpUpstreams({ targets: targetsOf(policy()), limits: upstreamPools });
-  const protocolOf = (name: string) => policy().upstreams.get(name)?.protocol ?? 'auto';
-  const bridge = createEraBridge({ upstreams, clock, log, protocolOf, limits: () => policy().limits, newId: randomUUID });
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
+  const protocolOf = (name: string) => policy().upstreams.get(name)?.protocol ?? 'auto';
+  const bridge = createEraBridge({ upstreams, clock, log, protocolOf, limits: () => policy().limits, newId: randomUUID });
   const serve: (arrived: Arrived) => Promise<void> = createGateway({
     clock,
     callers,
@@ -108,7 +108,7 @@ export async function composeGateway(config: Config, log: Log) {
     /** Why nothing can be admitted here, or undefined. */
     trouble: () => store.trouble(),
     boundTo: settings.boundTo,
-    ...changesOf({ settings, store, upstreams, bridge, webhooks, retries }),
+    ...changesOf({ settings, store, upstreams, webhooks, retries, bridge }),
   };
 }
 
@@ -117,11 +117,11 @@ function changesOf(parts: {
   settings: LiveSettings;
   store: Store;
   upstreams: ReturnType<typeof createHttpUpstreams>;
-  bridge: EraBridge;
   webhooks: Webhooks;
   retries: { close(): void };
+  bridge: EraBridge;
 }) {
-  const { settings, store, upstreams, bridge, webhooks, retries } = parts;
+  const { settings, store, upstreams, webhooks, retries, bridge } = parts;
   return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
@@ -132,8 +132,8 @@ function changesOf(parts: {
       await requirePepper(store, from);
       settings.swap(next);
       upstreams.configure(targetsOf(next.policy));
-      bridge.forget();
       webhooks.configure(from.webhooks);
+      bridge.forget();
     },
     async close() {
       retries.close();

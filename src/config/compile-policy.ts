@@ -38,8 +38,8 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
   const sections = { tools: annotated ? [] : tools, resources, prompts, methods };
   return {
     policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition }),
-    url: upstream.url,
     protocol: upstream.protocol,
+    url: upstream.url,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
   };
 }

@@ -40,8 +40,8 @@ export interface UpstreamConfig {
   resources: RuleConfig[];
   prompts: RuleConfig[];
   methods: RuleConfig[];
-  denials: 'jsonrpc' | 'http' | 'tool-error';
   protocol: Protocol;
+  denials: 'jsonrpc' | 'http' | 'tool-error';
 }
 
 const pattern = checked((text) => {
@@ -129,10 +129,6 @@ export const upstreamSchema = z.strictObject({
     return 'value' in reading ? { value: reading.value.href } : reading;
   }).describe('The MCP endpoint: http or https, without credentials, query or fragment.'),
   transport: z.literal('http').optional().describe('Streamable HTTP is the only transport of this build.'),
-  protocol: z
-    .enum(['auto', 'session', 'stateless'])
-    .default('auto')
-    .describe('The protocol era the server speaks: sessions (up to 2025-11-25), stateless (2026-07-28), or found out.'),
   environment: z.enum(['live', 'test']).default('live').describe('A test key reaches only test upstreams, a live key only live ones.'),
   credential: credentialList.optional().describe('Headers that identify keygate to the upstream; agents never see them.'),
   tools: z
@@ -145,5 +141,9 @@ export const upstreamSchema = z.strictObject({
     .array(ruleSchema(methodPattern))
     .prefault([])
     .describe('Rules for methods without a section of their own, such as logging/setLevel.'),
+  protocol: z
+    .enum(['auto', 'session', 'stateless'])
+    .default('auto')
+    .describe('The protocol era the server speaks: sessions (up to 2025-11-25), stateless (2026-07-28), or found out.'),
   denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
 });

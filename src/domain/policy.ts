@@ -125,9 +125,9 @@ export type Endpoint =
 
 export interface Upstream {
   readonly policy: UpstreamPolicy;
-  readonly url: string;
   /** Which protocol era it is spoken to in; `auto` finds out. */
   readonly protocol: Protocol;
+  readonly url: string;
   /** Flat list: header name, value. The real credential: never logged, never shown (I5). */
   readonly credentials: readonly string[];
 }

@@ -26,7 +26,7 @@ test('a request that finds every connection taken fails in time, and is never se
     const over = Promise.withResolvers<UpstreamFailure | 'answered'>();
     upstreams.dispatch(
       {
-        ...{ upstream: 'up', era: 'session', keyId: 'ABCD1234', method: 'POST', headers: [], body: Buffer.from('{}') },
+        ...{ upstream: 'up', method: 'POST', headers: [], body: Buffer.from('{}'), era: 'session', keyId: 'key' },
         ...{ headTimeoutMs, silenceTimeoutMs: 0, long: false },
       },
       { onHead: () => undefined, onChunk: () => true, onEnd: () => over.resolve('answered'), onFailure: over.resolve },
