@@ -44,7 +44,7 @@ async function serveRequest(
   if (method === 'initialize') {
     const discovered = await askDiscover(ports.upstreams, request, request.headTimeoutMs);
     if (discovered?.said === 'yes') return introduce(ports, leg, { request, message, discovered: discovered.answer });
-    ports.eras.forget();
+    ports.eras.doubt(request, 'session');
     throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream does not answer server/discover.', facts: { outcome: 'not-sent' } });
   }
   if (message.params.task) {

@@ -110,6 +110,15 @@ describe('what was found out', () => {
     expect(await send(modern('tools/call', { name: 'echo' })).over).toMatchObject({ status: 200 });
   });
 
+  it('is doubted too where a server that was bridged takes sessions by now', async () => {
+    const { send, script, clock } = stubBridge(statelessServer());
+    await send(initialize()).over;
+    script(sessionServer());
+    clock.step(11_000);
+    expect((await send(initialize()).over).failure?.cause).toMatchObject({ reason: 'UPSTREAM_FAILED', facts: { outcome: 'not-sent' } });
+    expect((await send(initialize()).over).headers).toMatchObject({ 'mcp-session-id': 'up-1' });
+  });
+
   it('is asked for again after ten minutes', async () => {
     const { send, methods, clock } = stubBridge(statelessServer({ 'tools/call': echo }));
     await send(modern('tools/call', { name: 'echo' })).over;

@@ -255,6 +255,19 @@ describe('what is not bridged (docs/bridge.md)', () => {
     expect(seen.find(({ body }) => body.id === 41)?.body).toEqual({ jsonrpc: '2.0', id: 41, result: {} });
   });
 
+  it('a stream that ends before the answer, to be polled, ends without one', async () => {
+    const { send } = stubBridge(
+      sessionServer({
+        'tools/call': (one) => {
+          one.receiver.onHead(200, { 'content-type': 'text/event-stream' });
+          one.receiver.onChunk(Buffer.from('id: 1\nretry: 10\ndata: \n\n'));
+          one.receiver.onEnd();
+        },
+      }),
+    );
+    expect(await send(call()).over).toMatchObject({ status: 200, text: '', ended: true });
+  });
+
   it.each(['tasks/get', 'tasks/update', 'tasks/cancel'])('%s is refused with the reason', async (method) => {
     const { send, methods } = stubBridge(sessionServer(), { protocol: 'session' });
     const refused = await send(modern(method, { taskId: 't-1' })).over;
