@@ -49,12 +49,12 @@ export interface UpstreamConfig {
   resources: RuleConfig[];
   prompts: RuleConfig[];
   methods: RuleConfig[];
-  denials: 'jsonrpc' | 'http' | 'tool-error';
   protocol: Protocol;
   /** `false` = the upstream is always called. */
   breaker: BreakerTerms | false;
   limits: UpstreamLimits;
   pinning: PinTerms;
+  denials: 'jsonrpc' | 'http' | 'tool-error';
 }
 
 const pattern = checked((text) => {
@@ -146,10 +146,6 @@ export const upstreamSchema = z.strictObject({
     .optional()
     .describe('http is Streamable HTTP, the default with a url; sse the older HTTP+SSE; stdio goes with a command.'),
   ...stdioMembers,
-  protocol: z
-    .enum(['auto', 'session', 'stateless'])
-    .default('auto')
-    .describe('The protocol era the server speaks: sessions (up to 2025-11-25), stateless (2026-07-28), or found out.'),
   environment: z.enum(['live', 'test']).default('live').describe('A test key reaches only test upstreams, a live key only live ones.'),
   credential: credentialList.optional().describe('Headers that identify keygate to the upstream; agents never see them.'),
   tools: z
@@ -162,6 +158,10 @@ export const upstreamSchema = z.strictObject({
     .array(ruleSchema(methodPattern))
     .prefault([])
     .describe('Rules for methods without a section of their own, such as logging/setLevel.'),
+  protocol: z
+    .enum(['auto', 'session', 'stateless'])
+    .default('auto')
+    .describe('The protocol era the server speaks: sessions (up to 2025-11-25), stateless (2026-07-28), or found out.'),
   denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
   breaker: breakerSchema.prefault({}).describe('When an upstream that fails is not called for a while; false = never.'),
   limits: upstreamLimitsSchema.prefault({}).describe('What this upstream may take of the process.'),

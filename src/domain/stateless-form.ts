@@ -1,4 +1,4 @@
-import { memberOf, membersAt, objectText, textOf } from './members.ts';
+import { memberOf, membersAt, objectText, stringOf } from './members.ts';
 import type { Message, MessageId, NotificationMessage, RequestMessage } from './message.ts';
 import { scan } from './scan.ts';
 import { splice } from './splice.ts';
@@ -54,8 +54,7 @@ export function asStateless<M extends RequestMessage | NotificationMessage>(mess
 
 /** A `resultType` other than `complete` (2026-07-28, multi round trips and tasks): what no session client can read. */
 export function unfinishedType(message: Pick<Message, 'bytes'>): string | undefined {
-  const type = memberOf(message, 'result', 'resultType');
-  if (!type) return undefined;
-  const text = textOf(message.bytes, type);
-  return text === '"complete"' ? undefined : text.slice(0, 64);
+  const member = memberOf(message, 'result', 'resultType');
+  const type = stringOf(message.bytes, member) ?? 'unknown';
+  return member === undefined || type === 'complete' ? undefined : type.slice(0, 64);
 }

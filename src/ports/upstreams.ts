@@ -12,11 +12,11 @@ export interface UpstreamRequest {
   readonly body?: Buffer;
   /** The scanned message that `body` is; absent for GET and DELETE. */
   readonly message?: Message;
-  /** The caller's era: the form that the request is in, and that its answer must be in. */
+  /** The caller's protocol era. */
   readonly era: Era;
-  /** The upstream's own session id, which is among the headers too. */
+  /** The upstream's own session id, also in the headers. */
   readonly session?: string;
-  /** Whose request it is; empty where the gateway itself asks. */
+  /** Whose request it is: what an upstream keeps for one caller is kept apart by it. */
   readonly keyId: string;
   /** Milliseconds until the answer's head must stand. */
   readonly headTimeoutMs: number;

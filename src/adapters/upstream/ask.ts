@@ -1,9 +1,9 @@
 import { Denial } from '../../domain/denial.ts';
 import { createEventReader } from '../../domain/events.ts';
-import type { Message, ResponseMessage } from '../../domain/message.ts';
-import type { Era } from '../../domain/method.ts';
+import type { ResponseMessage } from '../../domain/message.ts';
+import { statelessVersion } from '../../domain/method.ts';
 import { scan, scanLimits } from '../../domain/scan.ts';
-import type { AnswerHeaders, Upstreams } from '../../ports/upstreams.ts';
+import type { AnswerHeaders, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
 
 /** What came back to a message of the gateway's own. */
 export interface Asked {
@@ -32,10 +32,8 @@ interface Question {
   readonly method: 'POST' | 'DELETE';
   readonly message: AskedMessage | undefined;
   readonly headers: readonly string[];
-  readonly era?: Era;
   readonly url?: string | undefined;
-  /** The upstream's own session id, where it is among the headers. */
-  readonly session?: string | undefined;
+  /** For whom it is asked; the gateway itself where absent. */
   readonly keyId?: string;
   /** For the whole exchange; 10 s where absent. */
   readonly timeoutMs?: number;
@@ -43,7 +41,6 @@ interface Question {
 
 /** Sends one message and reads the whole answer, JSON or events. @throws Denial UPSTREAM_FAILED or UPSTREAM_TIMEOUT */
 export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
-  const body = options.message && Buffer.from(JSON.stringify(options.message));
   const within = options.timeoutMs ?? timeoutMs;
   const { promise, resolve, reject } = Promise.withResolvers<Asked>();
   const chunks: Buffer[] = [];
@@ -63,10 +60,9 @@ export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
         'identity',
         ...options.headers,
       ],
-      ...(body ? { body, ...scannedOf(body) } : {}),
+      ...bodyOf(options.message),
+      ...sessionOf(options.headers),
       ...(options.url === undefined ? {} : { url: options.url }),
-      ...(options.session === undefined ? {} : { session: options.session }),
-      era: options.era ?? 'session',
       keyId: options.keyId ?? gatewayKeyId,
       headTimeoutMs: within,
       silenceTimeoutMs: within,
@@ -94,9 +90,27 @@ export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
   return promise.finally(() => clearTimeout(timer));
 }
 
-function scannedOf(body: Buffer): { message?: Message } {
+/** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
+const gatewayKeyId = 'keygate';
+
+function bodyOf(message: AskedMessage | undefined): Pick<UpstreamRequest, 'body' | 'message'> {
+  if (!message) return {};
+  const body = Buffer.from(JSON.stringify(message));
   const scanned = scan(body, scanLimits);
-  return scanned.ok ? { message: scanned.message } : {};
+  if (!scanned.ok) throw new Error('a message of the gateway does not scan');
+  return { body, message: scanned.message };
+}
+
+function sessionOf(headers: readonly string[]): Pick<UpstreamRequest, 'era' | 'session'> {
+  const headerOf = (name: string): string | undefined => {
+    const at = headers.indexOf(name);
+    return at < 0 ? undefined : headers[at + 1];
+  };
+  const session = headerOf('mcp-session-id');
+  return {
+    era: headerOf('mcp-protocol-version') === statelessVersion ? 'stateless' : 'session',
+    ...(session === undefined ? {} : { session }),
+  };
 }
 
 function read(answered: { status: number; headers: AnswerHeaders; body: Buffer; id: number | undefined }): Asked {

@@ -72,10 +72,7 @@ type Asking = Parameters<typeof createCatalogue>[0];
 
 async function fetchTools(asking: Asking, upstream: string): Promise<Listed[]> {
   const send = (message: AskedMessage | undefined, headers: readonly string[], method: 'POST' | 'DELETE' = 'POST') =>
-    ask(asking.upstreams, {
-      ...{ upstream, method, message, headers: [...headers, ...asking.credentialsOf(upstream)] },
-      ...{ era: headers.includes(statelessVersion) ? 'stateless' : 'session', session: headerOf(headers, 'mcp-session-id') },
-    });
+    ask(asking.upstreams, { upstream, method, message, headers: [...headers, ...asking.credentialsOf(upstream)] });
   const version = sessionVersions.at(-1) ?? '';
   const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: 'keygate', version: '1' } };
   const opened = await send({ jsonrpc: '2.0', id: 1, method: 'initialize', params }, []);
@@ -90,11 +87,6 @@ async function fetchTools(asking: Asking, upstream: string): Promise<Listed[]> {
     // Ending the session is a courtesy; an upstream that cannot is none the worse.
     if (opened.session !== undefined) await send(undefined, session, 'DELETE').catch(() => undefined);
   }
-}
-
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  const at = headers.indexOf(name);
-  return at < 0 ? undefined : headers[at + 1];
 }
 
 function statelessList(cursor: string | undefined): [AskedMessage, string[]] {

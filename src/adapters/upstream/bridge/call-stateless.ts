@@ -1,8 +1,10 @@
 import { type BridgedSession, metaTexts } from '../../../domain/bridged-session.ts';
 import { denialTable } from '../../../domain/denial.ts';
 import { encodeHeaderValue } from '../../../domain/header-value.ts';
+import { memberOf, stringOf } from '../../../domain/members.ts';
 import type { Message, MessageId, RequestMessage, ResponseMessage } from '../../../domain/message.ts';
 import { nameHeaderMember, statelessVersion } from '../../../domain/method.ts';
+import { splice } from '../../../domain/splice.ts';
 import { asStateless, unfinishedType } from '../../../domain/stateless-form.ts';
 import type { UpstreamRequest } from '../../../ports/upstreams.ts';
 import type { BridgePorts } from './bridge-ports.ts';
@@ -11,7 +13,9 @@ import { afterwards, type Leg } from './leg.ts';
 import { postHeaders } from './post-headers.ts';
 import { rewriteAnswer, type WholeAnswer } from './rewrite-answer.ts';
 
+/** Error codes of 2026-07-28. */
 const headerMismatch = -32020;
+const capabilityMissing = -32021;
 
 /** One request of a session client, sent as a server of 2026-07-28 wants it. */
 export async function callStateless(
@@ -97,17 +101,24 @@ function responseTo(message: Message | undefined, id: MessageId): ResponseMessag
   return message?.kind === 'response' && message.id === id ? message : undefined;
 }
 
+/** What the bridge says where a server wants to ask the client something: it has declared for the client that nothing can be asked. */
+const cannotAsk =
+  'A question of the server cannot be carried to a client of a protocol version with sessions (era bridge). Connect with 2026-07-28.';
+
 /** The answer as it is; or, where it is not the end of the call but a question, an error that says so. */
 function finished(response: ResponseMessage): Buffer {
+  if (response.errorCode === capabilityMissing) return explained(response);
   const type = response.outcome === 'result' ? unfinishedType(response) : undefined;
   if (type === undefined) return response.bytes;
   const { start, end } = response.idSpan;
-  const detail =
-    'The server wants more before it can answer (multi round trip of 2026-07-28), which cannot be carried to a client of a protocol version with sessions. Connect with 2026-07-28.';
-  const error = {
-    code: denialTable.UPSTREAM_FAILED.code,
-    message: detail,
-    data: { reason: 'UPSTREAM_FAILED', resultType: type, outcome: 'unknown' },
-  };
+  const data = { reason: 'UPSTREAM_FAILED', resultType: type, outcome: 'unknown' };
+  const error = { code: denialTable.UPSTREAM_FAILED.code, message: cannotAsk, data };
   return Buffer.from(`{"jsonrpc":"2.0","id":${response.bytes.toString('utf8', start, end)},"error":${JSON.stringify(error)}}`);
+}
+
+/** The server says that the client lacks a capability; the client, which may have declared it, is told why. */
+function explained(response: ResponseMessage): Buffer {
+  const message = memberOf(response, 'error', 'message');
+  const text = stringOf(response.bytes, message);
+  return message ? splice(response.bytes, [{ span: message.value, text: JSON.stringify(`${text} ${cannotAsk}`) }]) : response.bytes;
 }

@@ -72,8 +72,7 @@ function route({ eras }: BridgePorts, request: UpstreamRequest, protocol: Protoc
     throw new Denial('SESSION_NOT_FOUND', { detail: 'The upstream is spoken to in another protocol era by now.' });
   }
   if (protocol !== 'auto') return protocol === era ? 'native' : 'bridged';
-  const place = placeOf(request);
-  const verdict = eras.get(place, era);
+  const verdict = eras.get(request, era);
   if (verdict === 'bridged') return 'bridged';
   if (era === 'stateless') return verdict === undefined ? 'unknown' : 'watched';
   // Whoever goes on without having begun is the upstream's own to judge.
@@ -89,7 +88,7 @@ function watching({ eras }: BridgePorts, request: UpstreamRequest, receiver: Ans
   return {
     ...receiver,
     onHead(status, headers) {
-      if (contradictions.has(status)) eras.doubt(placeOf(request), request.era);
+      if (contradictions.has(status)) eras.doubt(request, request.era);
       receiver.onHead(status, headers);
     },
   };
@@ -97,11 +96,10 @@ function watching({ eras }: BridgePorts, request: UpstreamRequest, receiver: Ans
 
 /** `initialize` goes out as it is; only where the upstream refuses it is it asked whether it speaks 2026-07-28 instead. */
 async function introduceItself(ports: BridgePorts, leg: Leg, request: UpstreamRequest): Promise<void> {
-  const place = placeOf(request);
   const { message } = request;
   const held = await tryNative(ports.upstreams, leg, request);
   const taken = held === 'streamed' || (held?.message?.kind === 'response' && held.message.outcome === 'result');
-  if (taken) ports.eras.learn(place, 'session', 'native');
+  if (taken) ports.eras.learn(request, 'session', 'native');
   if (held === undefined || held === 'streamed') return;
   const refused = held.status === 200 ? held.message?.kind === 'response' : contradictions.has(held.status);
   const discovered = refused && !taken ? await askDiscover(ports.upstreams, request, probeMs(request)) : undefined;
@@ -109,14 +107,14 @@ async function introduceItself(ports: BridgePorts, leg: Leg, request: UpstreamRe
     held.pass();
     return;
   }
-  ports.eras.learn(place, 'session', 'bridged');
-  ports.eras.learn(place, 'stateless', 'native');
+  ports.eras.learn(request, 'session', 'bridged');
+  ports.eras.learn(request, 'stateless', 'native');
   introduce(ports, leg, { request, message, discovered: discovered.answer });
 }
 
 /** The first stateless request at an upstream of which nothing is known. */
 async function findOut(ports: BridgePorts, leg: Leg, request: UpstreamRequest): Promise<void> {
-  const verdict = await ports.eras.once(placeOf(request), 'stateless', () => findStateless(ports, request));
+  const verdict = await ports.eras.once(request, () => findStateless(ports, request));
   if (leg.over) return;
   if (verdict === 'bridged') return serveStateless(ports, leg, request);
   leg.follow(ports.upstreams.dispatch(request, leg));
@@ -124,7 +122,7 @@ async function findOut(ports: BridgePorts, leg: Leg, request: UpstreamRequest): 
 
 async function findStateless(ports: BridgePorts, request: UpstreamRequest): Promise<Verdict> {
   const learn = (verdict: Verdict): Verdict => {
-    ports.eras.learn(placeOf(request), 'stateless', verdict);
+    ports.eras.learn(request, 'stateless', verdict);
     return verdict;
   };
   const discovered = await askDiscover(ports.upstreams, request, probeMs(request));
@@ -144,9 +142,4 @@ async function findStateless(ports: BridgePorts, request: UpstreamRequest): Prom
 
 function probeMs({ headTimeoutMs }: UpstreamRequest): number {
   return Math.min(headTimeoutMs, probeMsMax);
-}
-
-/** Where what was found out holds: an upstream that moves is another. */
-function placeOf({ upstream, url }: UpstreamRequest): string {
-  return JSON.stringify([upstream, url]);
 }

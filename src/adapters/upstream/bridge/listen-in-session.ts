@@ -64,7 +64,7 @@ async function subscribe(
   const named = hasCapability(introduced, 'resources', 'subscribe') ? urisOf(asked.resourceSubscriptions) : [];
   for (const uri of named) {
     const subscribed = await ask(ports.upstreams, {
-      ...{ ...placed(request), session: session.id, method: 'POST', timeoutMs: request.headTimeoutMs },
+      ...{ ...placed(request), method: 'POST', timeoutMs: request.headTimeoutMs },
       message: { jsonrpc: '2.0', id: session.nextId(), method: 'resources/subscribe', params: { uri } },
       headers: [...sessionHeaders(session), ...carried(request.headers)],
     });

@@ -41,7 +41,7 @@ export async function openSession(
     const session: OpenSession = { id: opened.session, version: opened.version, introduced: opened.answer, nextId };
     const send = (message: { id?: number; method: string; params?: object }) =>
       ask(upstreams, {
-        ...{ ...placed(behalf), session: session.id, method: 'POST', message: { jsonrpc: '2.0', ...message }, timeoutMs },
+        ...{ ...placed(behalf), method: 'POST', message: { jsonrpc: '2.0', ...message }, timeoutMs },
         headers: [...sessionHeaders(session), ...carried(behalf.headers)],
       });
     await send({ method: 'notifications/initialized' });
@@ -66,7 +66,7 @@ export async function endSession(upstreams: Upstreams, behalf: Behalf, session: 
   if (session.id === undefined) return;
   const headers = [...sessionHeaders(session), ...credentials(behalf.headers)];
   try {
-    await ask(upstreams, { ...placed(behalf), session: session.id, method: 'DELETE', message: undefined, headers, timeoutMs: endMsMax });
+    await ask(upstreams, { ...placed(behalf), method: 'DELETE', message: undefined, headers, timeoutMs: endMsMax });
   } catch {
     // Gone already, or moved: there is nothing left to end.
   }

@@ -25,7 +25,7 @@ export async function askDiscover(
   const _meta: unknown = JSON.parse(`{${metaTexts(noSession).join(',')}}`);
   const message = { jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta } } as const;
   const headers = ['mcp-protocol-version', statelessVersion, 'mcp-method', 'server/discover', ...carried(behalf.headers)];
-  const asked = await quietly(ask(upstreams, { ...placed(behalf), method: 'POST', message, headers, era: 'stateless', timeoutMs }));
+  const asked = await quietly(ask(upstreams, { ...placed(behalf), method: 'POST', message, headers, timeoutMs }));
   if (!asked) return undefined;
   if (asked.answer && offersStateless(asked.answer)) return { said: 'yes', answer: asked.answer };
   return refusals.has(asked.status) || (asked.status === 200 && asked.answer) ? { said: 'no' } : undefined;

@@ -44,8 +44,14 @@ async function serveRequest(
   if (method === 'initialize') {
     const discovered = await askDiscover(ports.upstreams, request, request.headTimeoutMs);
     if (discovered?.said === 'yes') return introduce(ports, leg, { request, message, discovered: discovered.answer });
-    ports.eras.forget();
+    ports.eras.doubt(request, 'session');
     throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream does not answer server/discover.', facts: { outcome: 'not-sent' } });
+  }
+  if (message.params.task) {
+    throw new Denial('INVALID_MESSAGE', {
+      detail: 'Tasks of the session era are not bridged: call without params.task.',
+      facts: { outcome: 'not-sent' },
+    });
   }
   const why = unbridged.get(method) ?? (method.startsWith('tasks/') ? 'tasks of the session era are not bridged' : undefined);
   if (why !== undefined) {

@@ -77,7 +77,7 @@ async function fetchTools(upstreams: Upstreams, request: UpstreamRequest): Promi
   for (let page = 0; page < pagesMax; page += 1) {
     const params = { ...(cursor === undefined ? {} : { cursor }), _meta };
     const message = { jsonrpc: '2.0', id: 1, method: 'tools/list', params } as const;
-    const asked = { ...placed(request), method: 'POST', era: 'stateless', timeoutMs: request.headTimeoutMs } as const;
+    const asked = { ...placed(request), method: 'POST', timeoutMs: request.headTimeoutMs } as const;
     const { answer } = await ask(upstreams, { ...asked, message, headers });
     const tools = answer?.outcome === 'result' ? memberOf(answer, 'result', 'tools') : undefined;
     if (!answer || !tools) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream did not list its tools.' });
