@@ -99,6 +99,7 @@ function deferredPorts(there: () => Store): Omit<Store, 'keyring' | 'trouble' | 
       renew: async (...given) => there().ledger.renew(...given),
       record: async (...given) => there().ledger.record(...given),
       useOnce: async (...given) => there().ledger.useOnce(...given),
+      remembers: async (...given) => there().ledger.remembers(...given),
       sweep: async (...given) => there().ledger.sweep(...given),
       createAccount: async (...given) => there().ledger.createAccount(...given),
       account: async (...given) => there().ledger.account(...given),

@@ -60,8 +60,6 @@ const methodPattern = checked((text) => {
   const taken = [...families, ...singles].find(touches);
   if (text === '' || text.length > 512) return { message: 'must have 1 to 512 characters' };
   if (taken === undefined) return undefined;
-  if (/^(?:tasks|subscriptions)\//.test(taken))
-    return { message: `covers ${wild(taken)}, which this build does not forward`, hint: 'not in this build' };
   return {
     message: `covers ${wild(taken)}, which is not decided here`,
     hint: 'use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel',

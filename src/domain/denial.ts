@@ -110,7 +110,11 @@ const table = {
     code: -31404,
     advice: 'There is nothing at this path. Use /mcp/<upstream>, or the path of your own agent or bot.',
   },
-  SESSION_NOT_FOUND: { status: 404, code: -31404, advice: 'The session is unknown or has ended. Initialize again.' },
+  SESSION_NOT_FOUND: {
+    status: 404,
+    code: -31404,
+    advice: 'The session, event, task or state is unknown here or has ended. Begin anew: initialize, or make the call again.',
+  },
   NOT_ACCEPTABLE: { status: 406, code: -31406, advice: 'Send "Accept: application/json, text/event-stream".' },
   MESSAGE_TOO_LARGE: { status: 413, code: -31413, advice: 'The body is larger than this gateway accepts. Send less.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, code: -31415, advice: 'Send "Content-Type: application/json" without a content encoding.' },

@@ -16,7 +16,7 @@ export interface ListedItem {
   readonly annotations?: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
 }
 
-type Edit = { span: Span; text: string };
+export type Edit = { span: Span; text: string };
 type Draft = { -readonly [member in keyof ListedItem]: ListedItem[member] };
 
 /** The member by which rules know an element; an element without it cannot be judged. */
@@ -81,6 +81,16 @@ export function listItems(message: ResponseMessage, member: ListMember): ListedI
   return items;
 }
 
+/** Where the elements of `result.<member>` stand, whatever they are. Empty when it is absent; throws when it is no array. */
+export function elementSpans(message: ResponseMessage, member: string): Span[] {
+  let spans: Span[] = [];
+  eachResultMember(message, (walk, name) => {
+    if (name === member) spans = readElements(walk, member).map(({ span }) => span);
+    else walk.value();
+  });
+  return spans;
+}
+
 /** `result.nextCursor`, where it is a string. */
 export function nextCursorOf(message: ResponseMessage): string | undefined {
   let cursor: string | undefined;
@@ -110,7 +120,7 @@ function eachResultMember(message: ResponseMessage, read: (walk: JsonWalk, name:
   eachMember(walk, (name) => read(walk, name));
 }
 
-function readElements(walk: JsonWalk, member: ListMember): ListedItem[] {
+function readElements(walk: JsonWalk, member: string): ListedItem[] {
   if (!walk.isArray()) throw new Error(`result.${member} is no array`);
   const elements: ListedItem[] = [];
   if (walk.openArray()) {
@@ -160,8 +170,8 @@ function readText(walk: JsonWalk): string | undefined {
   return isString ? walk.text() : undefined;
 }
 
-/** The cuts that leave the kept elements with the right commas between them. */
-function cuts(elements: readonly ListedItem[], kept: readonly boolean[]): Edit[] {
+/** The cuts that leave the kept elements of an array, or members of an object, with the right commas between them. */
+export function cuts(elements: readonly { readonly span: Span }[], kept: readonly boolean[]): Edit[] {
   const edits: Edit[] = [];
   for (let first = 0; first < elements.length; first++) {
     if (kept[first]) continue;
@@ -169,8 +179,8 @@ function cuts(elements: readonly ListedItem[], kept: readonly boolean[]): Edit[]
     while (last + 1 < elements.length && !kept[last + 1]) last++;
     const next = elements[last + 1];
     // A run at the end takes the comma before it along, any other run the comma behind it.
-    const start = (next === undefined ? elements[first - 1]?.span.end : undefined) ?? (elements[first] as ListedItem).span.start;
-    const end = next?.span.start ?? (elements[last] as ListedItem).span.end;
+    const start = (next === undefined ? elements[first - 1]?.span.end : undefined) ?? (elements[first] as { span: Span }).span.start;
+    const end = next?.span.start ?? (elements[last] as { span: Span }).span.end;
     edits.push({ span: { start, end }, text: '' });
     first = last;
   }

@@ -9,6 +9,12 @@ export interface Span {
   readonly end: number;
 }
 
+/** A task's id and the place of its text, quotes included. */
+export interface TaskMention {
+  readonly id: string;
+  readonly span: Span;
+}
+
 /** A request id (JSON-RPC 2.0 section 4; MCP forbids null and fractions). */
 export type MessageId = string | number;
 
@@ -33,6 +39,8 @@ export interface Deciding {
   readonly cursor?: string;
   readonly cursorSpan?: Span;
   readonly taskId?: string;
+  /** The place of its text, quotes included. */
+  readonly taskIdSpan?: Span;
   /** True where `params.task` stands (2025-11-25 task augmentation). */
   readonly task?: boolean;
   /** `params.requestId` of notifications/cancelled, and its place. */
@@ -44,8 +52,28 @@ export interface Deciding {
   /** `params._meta["io.modelcontextprotocol/protocolVersion"]`, and whether clientCapabilities stands beside it. */
   readonly metaProtocolVersion?: string;
   readonly metaClientCapabilities?: boolean;
-  /** `params.requestState` (2026-07-28 multi-round trip). */
+  /** `params.requestState` (2026-07-28 multi-round trip): the place of its text, and that of the whole member. */
   readonly requestState?: Span;
+  readonly requestStateMember?: Span;
+  /** `params.notifications` of subscriptions/listen. */
+  readonly notifications?: Span;
+  /** `params._meta["io.modelcontextprotocol/related-task"].taskId` (2025-11-25 tasks). */
+  readonly relatedTask?: TaskMention;
+}
+
+/** The members of a `result` that decide what becomes of it. Each is present only when it stands there as the right type. */
+export interface ResultMarks {
+  /** `result.resultType` (2026-07-28). */
+  readonly resultType?: string;
+  /** `result.requestState`: the place of its text. */
+  readonly requestState?: Span;
+  /** `result.taskId`. */
+  readonly taskId?: TaskMention;
+  /** `result.task.taskId`, and `result.task.ttl` in milliseconds (2025-11-25). */
+  readonly task?: TaskMention;
+  readonly taskTtlMs?: number;
+  /** `result._meta["io.modelcontextprotocol/related-task"].taskId`. */
+  readonly relatedTask?: TaskMention;
 }
 
 interface Common {
@@ -78,6 +106,8 @@ export interface ResponseMessage extends Common {
   /** `result.isError === true`, or `error.code`. */
   readonly isError?: boolean;
   readonly errorCode?: number;
+  /** Absent where the result has none of these members. */
+  readonly marks?: ResultMarks;
 }
 
 export type Message = RequestMessage | NotificationMessage | ResponseMessage;

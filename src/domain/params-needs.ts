@@ -13,8 +13,8 @@ const byTask: Needs = { needed: ['taskId'] };
 /** What each method decides on. A Map, since the method's text is the caller's: `constructor` is no method. */
 const needs: ReadonlyMap<string, Needs> = new Map<string, Needs>([
   ['tools/call', { needed: ['name'], typed: ['arguments', 'task', 'requestState'] }],
-  ['prompts/get', { needed: ['name'], typed: ['arguments', 'requestState'] }],
-  ['resources/read', { needed: ['uri'], typed: ['requestState'] }],
+  ['prompts/get', { needed: ['name'], typed: ['arguments', 'task', 'requestState'] }],
+  ['resources/read', { needed: ['uri'], typed: ['task', 'requestState'] }],
   ['resources/subscribe', byUri],
   ['resources/unsubscribe', byUri],
   ['completion/complete', { needed: ['ref'], typed: ['ref.type', 'ref.name', 'ref.uri'] }],

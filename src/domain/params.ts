@@ -1,6 +1,7 @@
 import type { JsonWalk } from './json-walk.ts';
 import type { Deciding, Span } from './message.ts';
 import { readId } from './message-id.ts';
+import { readRelatedTask, relatedTaskName } from './related-task.ts';
 
 type Draft = { -readonly [member in keyof Deciding]: Deciding[member] };
 
@@ -22,13 +23,14 @@ const paramNames = foldedNames([
   'protocolVersion',
   'requestState',
   'cursor',
+  'notifications',
   '_meta',
   'progressToken',
 ]);
 const refNames = foldedNames(['type', 'name', 'uri']);
 const metaVersion = 'io.modelcontextprotocol/protocolVersion';
 const metaCapabilities = 'io.modelcontextprotocol/clientCapabilities';
-const metaNames = foldedNames([metaVersion, metaCapabilities]);
+const metaNames = foldedNames([metaVersion, metaCapabilities, relatedTaskName]);
 
 /** Reads the object at hand as `params`. Which members a method needs is judged afterwards: the method may follow. */
 export function readParams(walk: JsonWalk): ParamsRead {
@@ -57,16 +59,19 @@ function readMember(walk: JsonWalk, read: ParamsRead): void {
       const span = { start, end: walk.at };
       if (name === 'name') deciding.nameSpan = span;
       if (name === 'uri') deciding.uriSpan = span;
+      if (name === 'taskId') deciding.taskIdSpan = span;
       if (name === 'cursor') deciding.cursorSpan = span;
       return;
     }
     case 'arguments':
+    case 'notifications':
     case 'requestState': {
       const start = walk.at;
-      const fits = name === 'arguments' ? walk.isObject() : walk.isString();
+      const fits = name === 'requestState' ? walk.isString() : walk.isObject();
       walk.value();
       if (fits) deciding[name] = { start, end: walk.at };
       else wrong.push(name);
+      if (fits && name === 'requestState') deciding.requestStateMember = { start: at, end: walk.at };
       return;
     }
     case 'task':
@@ -133,6 +138,9 @@ function readMeta(walk: JsonWalk, deciding: Draft): void {
     if (name === metaVersion) {
       const text = readText(walk);
       if (text !== undefined) deciding.metaProtocolVersion = text;
+    } else if (name === relatedTaskName) {
+      const related = readRelatedTask(walk);
+      if (related) deciding.relatedTask = related;
     } else {
       if (name !== metaCapabilities) refuseVariant(walk, { at, name, among: metaNames });
       else if (walk.isObject()) deciding.metaClientCapabilities = true;

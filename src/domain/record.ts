@@ -51,6 +51,8 @@ export interface RecordFacts {
   readonly resource?: string | undefined;
   readonly prompt?: string | undefined;
   readonly argumentsHash?: string | undefined;
+  /** Present where a call was sent again with the input it needed: 1 for the first time. */
+  readonly round?: number | undefined;
   readonly decision?: 'allowed' | 'refused' | undefined;
   readonly reason?: string | undefined;
   readonly rule?: string | undefined;

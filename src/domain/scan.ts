@@ -4,6 +4,7 @@ import type { Message, MessageId, ScanLimits, Scanned, Span } from './message.ts
 import { readId } from './message-id.ts';
 import { type ParamsRead, readParams } from './params.ts';
 import { unmetNeed } from './params-needs.ts';
+import { type ResultRead, readResult } from './result-marks.ts';
 
 /** Real messages stay far below both; a body of 4 MiB could hold a million members. */
 export const scanLimits: ScanLimits = { depthMax: 64, nodesMax: 100_000 };
@@ -23,7 +24,7 @@ interface Envelope {
   method: string | undefined;
   params: ParamsRead | undefined;
   result: Span | undefined;
-  isError: boolean;
+  resultRead: ResultRead | undefined;
   error: Span | undefined;
   errorCode: number | undefined;
 }
@@ -44,7 +45,7 @@ export function scan(bytes: Buffer, limits: ScanLimits): Scanned {
     method: undefined,
     params: undefined,
     result: undefined,
-    isError: false,
+    resultRead: undefined,
     error: undefined,
     errorCode: undefined,
   };
@@ -111,7 +112,7 @@ function readMember(walk: JsonWalk, envelope: Envelope): void {
       }
       return;
     case 'result':
-      envelope.isError = readIsError(walk);
+      envelope.resultRead = readResult(walk);
       envelope.result = { start, end: walk.at };
       return;
     case 'error':
@@ -134,18 +135,6 @@ function readText(walk: JsonWalk): string | undefined {
   const isString = walk.isString();
   walk.value();
   return isString ? walk.text() : undefined;
-}
-
-function readIsError(walk: JsonWalk): boolean {
-  let isError = false;
-  if (!walk.isObject()) walk.value();
-  else if (walk.openObject()) {
-    do {
-      if (walk.name() === 'isError') isError = walk.isTrue();
-      walk.value();
-    } while (walk.moreMembers());
-  }
-  return isError;
 }
 
 /** Reads `error` (JSON-RPC 2.0 section 5.1): an integer code and a message; anything may stand beside them. */
@@ -181,7 +170,7 @@ function assemble(bytes: Buffer, envelope: Envelope): Message | string {
 }
 
 function assembleResponse(bytes: Buffer, envelope: Envelope): Message | string {
-  const { id, idSpan, result, error, isError, errorCode } = envelope;
+  const { id, idSpan, result, error, errorCode } = envelope;
   if (envelope.params !== undefined) return 'params stand without a method.';
   if (result !== undefined && error !== undefined) return 'A response has either a result or an error.';
   const body = result ?? error;
@@ -189,6 +178,6 @@ function assembleResponse(bytes: Buffer, envelope: Envelope): Message | string {
   if (idSpan === undefined || id === undefined || (id === null && error === undefined))
     return 'A response must have the id of its request.';
   const common = { kind: 'response', bytes, id, idSpan, body } as const;
-  if (error === undefined) return { ...common, outcome: 'result', ...(isError && { isError }) };
+  if (error === undefined) return { ...common, outcome: 'result', ...envelope.resultRead };
   return { ...common, outcome: 'error', ...(errorCode !== undefined && { errorCode }) };
 }

@@ -133,6 +133,8 @@ export interface Ledger {
   record(facts: RecordFacts): Promise<void>;
   /** Remembers a one-time id until `until`; false where it was used before. */
   useOnce(options: { id: string; until: number }): Promise<boolean>;
+  /** Which of these one-time ids are remembered now, in their order. Writes nothing. */
+  remembers(ids: readonly string[]): Promise<readonly boolean[]>;
   /** Captures every hold that expired before `now`, or all that `orphaned` names. Resolves to how many. */
   sweep(options: { now: number; orphaned?: (owner: string) => boolean }): Promise<number>;
   /** @throws LedgerConflict where the account exists */

@@ -26,14 +26,25 @@ const releaseMsMax = 15_000;
  * server requests take no reservation, so no commit looks at their key: it is read here, whatever this process has heard of it.
  */
 export async function admit(ports: AdmitPorts, authorized: Authorized): Promise<Admitted> {
-  const { intent, caller } = authorized;
-  if (!isLiveOnly(authorized)) return reserve(ports, authorized, judgementsMax);
-  const proven = await judgeAnew(ports, authorized);
-  if (intent.kind === 'answer') {
-    const first = await failClosed(ports.ledger.useOnce({ id: `${caller.key.id}:${intent.onceId}`, until: intent.onceUntil }));
-    if (!first) throw new Denial('INVALID_MESSAGE', { detail: 'This request was answered before.' });
+  const { intent } = authorized;
+  if (!isLiveOnly(authorized)) {
+    if (intent.kind === 'request' && intent.retry)
+      await takeOnce(ports, authorized, { ...intent.retry, spent: 'This requestState was used before.' });
+    return reserve(ports, authorized, judgementsMax);
   }
+  const proven = await judgeAnew(ports, authorized);
+  if (intent.kind === 'answer') await takeOnce(ports, authorized, { ...intent, spent: 'This request was answered before.' });
   return seal(proven, undefined);
+}
+
+/** What was sealed to be used once is used now; if what follows fails it is gone all the same. @throws Denial INVALID_MESSAGE where it was used */
+async function takeOnce(
+  ports: Pick<Ports, 'ledger'>,
+  { caller }: Authorized,
+  { onceId, onceUntil, spent }: { onceId: string; onceUntil: number; spent: string },
+): Promise<void> {
+  const first = await failClosed(ports.ledger.useOnce({ id: `${caller.key.id}:${onceId}`, until: onceUntil }));
+  if (!first) throw new Denial('INVALID_MESSAGE', { detail: spent });
 }
 
 /** A notification that a rule of the operator's lets pass is a method of the upstream's, sent without an id: it is on record like any other. */
@@ -71,7 +82,8 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
     holdUntil: reservation.holdUntil,
     // A hold expires when whoever ran the call is gone, and with them any word of how it ended.
     onExpiry: rule?.charge?.lost ?? 'full',
-    ...(rule?.lease && { lease: rule.lease }),
+    // A lease is of calls that count.
+    ...(rule?.lease && authorized.counts && { lease: rule.lease }),
     intent: { kind: 'call.intent', ...reservation.facts },
   });
   const result = await failClosed(commit).catch((denial: unknown) => {

@@ -3,6 +3,7 @@ import type { RequestMessage } from '../domain/message.ts';
 import { zeroMicros } from '../domain/money.ts';
 import type { Rule } from '../domain/policy.ts';
 import { redact } from '../domain/redact.ts';
+import { authorizeSubscriptions } from './authorize-subscriptions.ts';
 import { judgeRule, ruleFacts } from './judge-rule.ts';
 import { decidableUri, toolRule } from './may-use.ts';
 import type { Ports } from './ports.ts';
@@ -42,9 +43,14 @@ export function mayReach({ key, ancestors }: Understood['caller'], { name }: Pic
 }
 
 async function authorizeRequest(ports: AuthorizePorts, understood: Understood, message: RequestMessage): Promise<Authorized> {
+  const { intent } = understood;
+  const { gate, retry } = intent.kind === 'request' ? intent : {};
+  if (gate?.by === 'subscriptions') return authorizeSubscriptions(ports, understood, message);
   const { rule, subject } = await findRule(ports, understood, message);
   if (rule) requireScopes(understood, rule);
   const totals = rule ? await judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
+  // Judged like any call, but paid and counted in its first round.
+  if (retry?.paid) return { ...understood, rule, subject, price: zeroMicros, counts: false, totals: [] };
   const price = rule?.price ?? zeroMicros;
   return { ...understood, rule, subject, price, counts: message.method === 'tools/call' || price > 0, totals };
 }
@@ -60,6 +66,8 @@ export async function findRule(
   const { params, method } = message;
   // A method without a gate came this far only because a rule of the operator's names it.
   if (!gate || gate.by === 'key' || gate.by === 'filter') return { rule: upstream.ruleFor('methods', method), subject: {} };
+  // Whoever has the task's id has made the call that it came of; other subscriptions are judged one by one.
+  if (gate.by === 'task' || gate.by === 'own-tasks' || gate.by === 'subscriptions') return { rule: undefined, subject: {} };
   if (gate.by === 'uri') return resourceRule(understood, params.uri);
   if (gate.by === 'ref') return refRule(understood, params.ref);
   if (gate.subject === 'prompts') return promptRule(understood, params.name);

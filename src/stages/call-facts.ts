@@ -46,12 +46,14 @@ function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Fa
   if (!('subject' in reached)) return { method, ...unjudgedSubject(reached) };
   const { intent, rule, subject, upstream } = reached;
   const span = intent.kind === 'request' ? intent.message.params.arguments : undefined;
+  const round = intent.kind === 'request' ? intent.retry?.round : undefined;
   return {
     method,
     ...subject,
     argumentsHash: span && intent.kind === 'request' ? ports.hashArguments(intent.message.bytes.subarray(span.start, span.end)) : undefined,
     rule: rule?.id,
     ruleRevision: rule ? upstream.revision : undefined,
+    ...(round !== undefined && { round }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { Denial } from '../domain/denial.ts';
 import type { LiveEntry } from '../ports/live.ts';
 import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest } from '../ports/upstreams.ts';
+import { isStream } from './is-stream.ts';
 import { outbound } from './outbound.ts';
 import type { Admitted, Forwarded } from './reached.ts';
 import { answerDenial, asDenial } from './refuse.ts';
@@ -43,7 +44,7 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
   let relay: Relay | undefined;
   let cut: CutReason | undefined;
   let exchange: UpstreamExchange | undefined;
-  const control: RelayControl = { abort: () => exchange?.abort() };
+  const control: RelayControl = { abort: () => exchange?.abort(), resume: () => exchange?.resume() };
   const cutOff = (why: CutReason) => {
     cut = why;
     control.abort();
@@ -65,16 +66,23 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
     resolve(end);
   };
   /** A fault in a relay must end the attempt like anything else: the client and the hold wait for it. */
+  const fault = (thrown: unknown): void => {
+    // What a relay refuses is an answer that is none; anything else is a fault in here, and what the answer was is not known.
+    const ending = thrown instanceof Denial ? 'error' : 'lost';
+    finish({ status: 'fault', ending, refusal: asDenial(ports, admitted, thrown) });
+    control.abort();
+  };
   const guarded = <T>(act: () => T, otherwise: T): T => {
     try {
       return act();
     } catch (thrown) {
-      // What a relay refuses is an answer that is none; anything else is a fault in here, and what the answer was is not known.
-      const ending = thrown instanceof Denial ? 'error' : 'lost';
-      finish({ status: 'fault', ending, refusal: asDenial(ports, admitted, thrown) });
-      control.abort();
+      fault(thrown);
       return otherwise;
     }
+  };
+  const finishWith = (end: RelayEnd | Promise<RelayEnd>): void => {
+    if (end instanceof Promise) end.then(finish).catch(fault);
+    else finish(end);
   };
   const receiver: AnswerReceiver = {
     onHead: (status, headers) =>
@@ -83,10 +91,10 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
       }, undefined),
     onChunk: (chunk) => guarded(() => relay?.chunk(chunk) ?? true, true),
     onEnd: () =>
-      guarded(() => finish(relay?.end() ?? { status: 'no-answer', ending: 'lost', refusal: new Denial('UPSTREAM_FAILED') }), undefined),
+      guarded(() => finishWith(relay?.end() ?? { status: 'no-answer', ending: 'lost', refusal: new Denial('UPSTREAM_FAILED') }), undefined),
     onFailure: (failure) =>
       guarded(() => {
-        finish(relay?.fail(failure, cut) ?? failedBeforeHead(failure, { cut, clientGone: reply.closed }));
+        finishWith(relay?.fail(failure, cut) ?? failedBeforeHead(failure, { cut, clientGone: reply.closed }));
       }, undefined),
   };
   try {
@@ -128,7 +136,7 @@ function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEnt
     ...(accessToken === undefined ? {} : { expiresAt: accessToken.expiresAt }),
     ...(digest === undefined ? {} : { digest }),
     ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),
-    kind: intent.kind === 'stream' ? 'stream' : 'call',
+    kind: isStream(intent) ? 'stream' : 'call',
     ...stream,
   });
 }

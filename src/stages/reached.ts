@@ -3,7 +3,7 @@ import type { Ending } from '../domain/charge.ts';
 import type { CostReading } from '../domain/cost.ts';
 import type { Denial } from '../domain/denial.ts';
 import type { LedgerRoot } from '../domain/key.ts';
-import type { Message, MessageId, Scanned } from '../domain/message.ts';
+import type { Message, MessageId, RequestMessage, Scanned } from '../domain/message.ts';
 import type { Era, MethodGate } from '../domain/method.ts';
 import type { Micros } from '../domain/money.ts';
 import type { Place, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
@@ -66,8 +66,7 @@ export interface Located extends Authenticated {
 
 /** What the caller wants, in its era's terms. */
 export type Intent =
-  /** The message as the upstream is to get it: at an agent's or a bot's path its names have lost their prefix. */
-  | { readonly kind: 'request'; readonly message: Extract<Message, { kind: 'request' }>; readonly gate: MethodGate | undefined }
+  | RequestIntent
   | { readonly kind: 'notification'; readonly message: Extract<Message, { kind: 'notification' }> }
   /** The client's answer to a server request, already carrying the server's own id. */
   | { readonly kind: 'answer'; readonly body: Buffer; readonly onceId: string; readonly onceUntil: number }
@@ -75,10 +74,41 @@ export type Intent =
   | { readonly kind: 'stream'; readonly resumed: ResumedEvent | undefined }
   | { readonly kind: 'end' };
 
+export interface RequestIntent {
+  readonly kind: 'request';
+  /** The message as the upstream is to get it: at an agent's or a bot's path its names have lost their prefix, and sealed handles are opened. */
+  readonly message: RequestMessage;
+  readonly gate: MethodGate | undefined;
+  /** Tasks that the request names and this key has proven to be its own: the upstream's id, and the client's. */
+  readonly tasks?: ReadonlyMap<string, string>;
+  /** Present where an earlier round of the same call was answered with `input_required`. */
+  readonly retry?: Retry;
+}
+
+/** A call that is sent again with the input that it was answered to need. */
+export interface Retry {
+  /** 1 for the first. */
+  readonly round: number;
+  /** True where it is the call that was paid for; false where its arguments are others. */
+  readonly paid: boolean;
+  readonly onceId: string;
+  readonly onceUntil: number;
+}
+
 /** What a sealed event id says: the upstream's own id, and the request whose answer the stream carries, if any. */
 export interface ResumedEvent {
   readonly eventId: string;
-  readonly answers?: { readonly id: MessageId; readonly method: string };
+  readonly answers?: ExpectedAnswer;
+}
+
+/** What a stream's answer answers. */
+export interface ExpectedAnswer {
+  readonly id: MessageId;
+  readonly method: string;
+  /** True where the request asked for a task. */
+  readonly asksTask?: boolean;
+  /** As RequestIntent.tasks. */
+  readonly tasks?: readonly (readonly [string, string])[];
 }
 
 export interface Understood extends Located {
@@ -125,7 +155,7 @@ export interface Forwarded extends Admitted {
   readonly ending: Ending;
   /** What the result said that it cost, where the rule takes that. */
   readonly cost?: CostReading;
-  /** True where no answer came, and the client has what it needs to fetch one by taking the stream up again. */
+  /** True where no final answer came, and the client has what it needs to fetch one: an event id, a state, a task. */
   readonly resumable?: boolean;
   readonly upstreamMs: number;
   /** The refusal the client got instead of an answer. */

@@ -2,7 +2,10 @@ import type { Ending } from '../domain/charge.ts';
 import { Denial } from '../domain/denial.ts';
 import { createEventReader, type ServerEvent, writeEvent } from '../domain/events.ts';
 import { boundTo } from './bound-to.ts';
-import type { Admitted, ResumedEvent } from './reached.ts';
+import { expectedAnswer } from './expected-answer.ts';
+import { isStream } from './is-stream.ts';
+import { listChangesFor } from './list-changes.ts';
+import type { Admitted, ExpectedAnswer, ResumedEvent } from './reached.ts';
 import {
   type Answer,
   cutDenial,
@@ -26,12 +29,15 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
   const { status, headers, control } = answer;
   const encoded = encodingDenial(answer);
   const reader = createEventReader(policy.limits.eventBytesMax);
-  const expected = expectedAnswer(admitted);
+  const expected = expectedOn(admitted);
   const gate = createStreamGate(ports, admitted, expected);
   // An initialize answered as a stream brings the session that its own events belong to.
   const session = admitted.session ?? (typeof headers['mcp-session-id'] === 'string' ? headers['mcp-session-id'] : undefined);
   let broken: Denial | undefined;
   let resumable = false;
+  /** Resolves when every event before has been judged and written, where one waits for the store. */
+  let behind: Promise<void> | undefined;
+  let over = false;
 
   reply.head(200, { ...streamHeaders, ...sealedSession(ports.seal, admitted, headers) }, true);
   const heartbeat = setInterval(() => reply.write(': keepalive\n\n'), policy.limits.heartbeatMs);
@@ -43,8 +49,7 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
     return ports.seal.seal({ purpose: 'event', bound: boundTo(admitted, session), plain: JSON.stringify(plain) });
   };
 
-  const pass = (event: ServerEvent): boolean => {
-    const text = gate.judge(event);
+  const write = (event: ServerEvent, text: string | undefined): boolean => {
     // 2026-07-28 has no resumption: an id there would only make clients ask for what does not exist.
     const eventId = admitted.era === 'session' ? event.id : undefined;
     if (text === undefined && eventId === undefined && event.retry === undefined) return true;
@@ -54,9 +59,34 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
     return reply.write(writeEvent({ text, id: sealId(eventId), retry: event.retry }));
   };
 
+  const giveUp = (thrown: unknown): void => {
+    broken ??= thrown instanceof Denial ? thrown : new Denial('UPSTREAM_FAILED', { detail: 'The upstream broke the event stream.' });
+    ports.log.warn('an upstream broke its event stream', { requestId: admitted.requestId, upstream: admitted.upstream.name });
+    control.abort();
+  };
+
+  /** One after another, in the order in which they came; true when the next may come at once. */
+  const pass = (event: ServerEvent): boolean => {
+    const useless = () => over || broken !== undefined;
+    const judged = behind ? behind.then(() => (useless() ? undefined : gate.judge(event))) : gate.judge(event);
+    if (!(judged instanceof Promise)) return write(event, judged);
+    const done = judged
+      .then((text) => useless() || write(event, text))
+      .catch(giveUp)
+      .then((ready) => {
+        if (behind !== done) return;
+        behind = undefined;
+        // Where the client is slow, its own reading goes on with it.
+        if (ready) control.resume();
+      });
+    behind = done;
+    return false;
+  };
+
   /** Ends the client's stream; a request that got no answer gets an error with its own id. */
   const finish = (otherwise: Ending, denial: Denial | undefined): RelayEnd => {
     clearInterval(heartbeat);
+    over = true;
     const end = gate.answer ?? { ending: broken ? 'error' : reply.closed ? 'lost' : otherwise, resumable };
     if (reply.closed) return { ...end, status: 'client-gone' };
     const id = requestIdOf(admitted);
@@ -73,9 +103,9 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
     streaming: true,
     rejudge(next, { seesOther }) {
       gate.rejudge(next);
-      // Only the stream that a client opened for what the server has to say (GET) carries what belongs to no request of its own.
-      if (!seesOther || broken || admitted.intent.kind !== 'stream') return;
-      for (const text of listChanges) reply.write(writeEvent({ text, id: undefined, retry: undefined }));
+      // Only a stream that a client opened for what the server has to say carries what belongs to no request of its own.
+      if (!seesOther || broken || over || !isStream(admitted.intent)) return;
+      for (const text of listChangesFor(admitted.intent)) reply.write(writeEvent({ text, id: undefined, retry: undefined }));
     },
     chunk(chunk) {
       if (broken) return true;
@@ -85,23 +115,26 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
         for (const event of reader.push(chunk)) ready = pass(event) && ready;
         return ready;
       } catch (thrown) {
-        broken = thrown instanceof Denial ? thrown : new Denial('UPSTREAM_FAILED', { detail: 'The upstream broke the event stream.' });
-        ports.log.warn('an upstream broke its event stream', { requestId: admitted.requestId, upstream: admitted.upstream.name });
-        control.abort();
+        giveUp(thrown);
         return true;
       }
     },
-    // A server may close the stream before the answer and let the client take it up again (2025-11-25, polling).
-    end: () => finish('lost', broken ?? (resumable ? undefined : new Denial('UPSTREAM_FAILED', { facts: { outcome: 'unknown' } }))),
-    fail: (failure, cut) =>
-      cut ? finish('lost', broken ?? cutDenial(cut, failure)) : finish(failedEnding(failure), broken ?? upstreamDenial(failure)),
+    end: () => afterwards(ended),
+    fail(failure, cut) {
+      if (cut) return finish('lost', broken ?? cutDenial(cut, failure));
+      return afterwards(() => finish(failedEnding(failure), broken ?? upstreamDenial(failure)));
+    },
   };
-}
 
-/** Told by the gateway itself: the server does not know that the key sees other things now. */
-export const listChanges = ['tools', 'resources', 'prompts'].map((kind) =>
-  JSON.stringify({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` }),
-);
+  // A server may close the stream before the answer and let the client take it up again (2025-11-25, polling).
+  function ended(): RelayEnd {
+    return finish('lost', broken ?? (resumable ? undefined : new Denial('UPSTREAM_FAILED', { facts: { outcome: 'unknown' } })));
+  }
+
+  function afterwards(end: () => RelayEnd): RelayEnd | Promise<RelayEnd> {
+    return behind ? behind.then(end) : end();
+  }
+}
 
 const streamHeaders = {
   'content-type': 'text/event-stream',
@@ -110,7 +143,7 @@ const streamHeaders = {
 } as const;
 
 /** Which request's answer this stream may carry: the one just sent, or the one that a resumed stream belonged to. */
-function expectedAnswer({ intent }: Admitted): ResumedEvent['answers'] {
-  if (intent.kind === 'request') return { id: intent.message.id, method: intent.message.method };
+function expectedOn({ intent }: Admitted): ExpectedAnswer | undefined {
+  if (intent.kind === 'request') return expectedAnswer(intent.message, intent.tasks);
   return intent.kind === 'stream' ? intent.resumed?.answers : undefined;
 }

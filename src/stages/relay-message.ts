@@ -2,8 +2,9 @@ import type { RequestMessage, ResponseMessage } from '../domain/message.ts';
 import { splice } from '../domain/splice.ts';
 import type { UpstreamFailure } from '../ports/upstreams.ts';
 import { collect } from './collect.ts';
+import { expectedAnswer } from './expected-answer.ts';
 import type { Admitted } from './reached.ts';
-import { isAnswerTo, scanAnswer, trimAnswer } from './read-answer.ts';
+import { isAnswerTo, scanAnswer } from './read-answer.ts';
 import {
   type Answer,
   encodingDenial,
@@ -15,6 +16,7 @@ import {
   upstreamDenial,
 } from './relay.ts';
 import { sealedSession } from './sealed-session.ts';
+import { showAnswer } from './show-answer.ts';
 import { statusDenial } from './status-denial.ts';
 import { weighAnswer } from './weigh-answer.ts';
 
@@ -42,7 +44,7 @@ export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: An
   };
 }
 
-function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body: Buffer): RelayEnd {
+function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body: Buffer): RelayEnd | Promise<RelayEnd> {
   const { status, headers } = answer;
   const { intent, reply } = admitted;
   if (reply.closed) return { status: 'client-gone', ending: 'lost' };
@@ -52,9 +54,15 @@ function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body:
   const message = isJson(headers) ? scanAnswer(body) : undefined;
   if (status !== 200) return relayError(admitted, { status, body, message: asError(message, intent.message) });
   if (!isAnswerTo(message, intent.message.id)) return failed(status, 'The upstream did not answer this request.');
-  const weighed = weighAnswer(admitted, message);
-  send(ports, admitted, answer, trimAnswer(admitted, { method: intent.message.method, message }));
-  return { status, ...weighed };
+  const asked = expectedAnswer(intent.message, intent.tasks);
+  const weighed = weighAnswer(admitted, message, asked.asksTask);
+  const finish = (shown: Buffer): RelayEnd => {
+    if (reply.closed) return { ...weighed, status: 'client-gone' };
+    send(ports, admitted, answer, shown);
+    return { status, ...weighed };
+  };
+  const shown = showAnswer(ports, admitted, { asked, message });
+  return shown instanceof Promise ? shown.then(finish) : finish(shown);
 }
 
 function send({ seal }: ForwardPorts, { reply, era, ...admitted }: Admitted, { headers }: Answer, body: Buffer): void {

@@ -6,7 +6,7 @@ import type { UpstreamFailure } from '../ports/upstreams.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
-export type ForwardPorts = Pick<Ports, 'upstreams' | 'assertions' | 'seal' | 'live' | 'clock' | 'log'>;
+export type ForwardPorts = Pick<Ports, 'upstreams' | 'assertions' | 'seal' | 'live' | 'ledger' | 'clock' | 'log'>;
 
 /** How an attempt ended, as a relay tells it. */
 export interface RelayEnd {
@@ -14,7 +14,7 @@ export interface RelayEnd {
   readonly ending: Ending;
   /** What the result said that it cost, where the rule takes that. */
   readonly cost?: CostReading;
-  /** True where no answer came, and the client has what it needs to fetch one by taking the stream up again. */
+  /** True where no final answer came, and the client has what it needs to fetch one: an event id, a state, a task. */
   readonly resumable?: boolean;
   /** A refusal to answer with, where no head was sent yet. */
   readonly refusal?: Denial;
@@ -24,8 +24,9 @@ export interface RelayEnd {
 export interface Relay {
   readonly streaming: boolean;
   chunk(chunk: Buffer): boolean;
-  end(): RelayEnd;
-  fail(failure: UpstreamFailure, cut: CutReason | undefined): RelayEnd;
+  /** A promise where part of the answer still waits for the store. */
+  end(): RelayEnd | Promise<RelayEnd>;
+  fail(failure: UpstreamFailure, cut: CutReason | undefined): RelayEnd | Promise<RelayEnd>;
   /** What passes from now on is judged by this caller's right. @param options.seesOther tell the client that lists may read otherwise */
   rejudge?(admitted: Admitted, options: { seesOther: boolean }): void;
 }
@@ -36,6 +37,8 @@ export type CutReason = Parameters<LiveEntry['cut']>[0] | 'TOOL_NOT_ALLOWED' | '
 /** What a relay may do to the attempt it serves. */
 export interface RelayControl {
   abort(): void;
+  /** Lets the upstream go on after chunk() returned false. */
+  resume(): void;
 }
 
 export interface Answer {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Denial } from '../domain/denial.ts';
 import type { Message, RequestMessage, ResponseMessage } from '../domain/message.ts';
-import { type Era, gateOf, isKnownNotification } from '../domain/method.ts';
+import { type Era, gateOf, isKnownNotification, takesTask } from '../domain/method.ts';
 import { withoutPrefix } from '../domain/prefix.ts';
 import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
@@ -9,10 +9,10 @@ import { splice } from '../domain/splice.ts';
 import { uriPrefixesOf } from '../domain/uri-prefix.ts';
 import { boundTo } from './bound-to.ts';
 import { judgeEra } from './era.ts';
+import { openMention } from './open-mention.ts';
+import { openRequest } from './open-request.ts';
 import type { Ports } from './ports.ts';
-import type { Intent, Located, ResumedEvent, Understood } from './reached.ts';
-
-type RequestIntent = Extract<Intent, { kind: 'request' }>;
+import type { Intent, Located, RequestIntent, ResumedEvent, Understood } from './reached.ts';
 
 /** Answers to server requests are taken for an hour after the request went out. */
 const answerMsMax = 3_600_000;
@@ -45,18 +45,19 @@ function readIntent(
 ): Intent {
   if (message.kind === 'request') {
     const gate = gateOf(message.method, era);
-    // Unknown methods pass only where a rule of the operator's names them; tasks need ids bound to keys, which no rule can do.
+    // Unknown methods pass only where a rule of the operator's names them.
     if (!gate && !located.upstream.ruleFor('methods', message.method))
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
-    if (message.params.task)
-      throw new Denial('INVALID_MESSAGE', { detail: 'Task-augmented calls are not served here; call without params.task.' });
-    return { kind: 'request', message: ownNames(located, { message, gate }), gate };
+    if (message.params.task && !takesTask(message.method))
+      throw new Denial('INVALID_MESSAGE', { detail: 'This method makes no tasks; send it without params.task.' });
+    return openRequest(ports, located, { message: ownNames(located, { message, gate }), gate, era });
   }
   if (message.kind === 'notification') {
     if (!isKnownNotification(message.method, era) && !located.upstream.ruleFor('methods', message.method)) {
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
     }
-    return { kind: 'notification', message };
+    const bytes = openMention(ports, located, message.bytes, message.params.relatedTask);
+    return { kind: 'notification', message: bytes === message.bytes ? message : { ...message, bytes } };
   }
   if (era === 'stateless') throw new Denial('INVALID_MESSAGE', { detail: 'Clients send no responses in protocol 2026-07-28.' });
   return openAnswer(ports, located, { message, session });
@@ -87,8 +88,10 @@ function openAnswer(
   if (at > sealedAt + answerMsMax) throw new Denial('INVALID_MESSAGE', { detail: 'The request this response answers is too old.' });
   const onceId = createHash('sha256').update(sealed).digest('hex');
   const { jsonDepthMax, jsonNodesMax } = policy.limits;
-  const body = splice(message.bytes, [{ span: message.idSpan, text: id }]);
-  if (!scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax }).ok) throw new Error('a spliced answer no longer scans');
+  const scanned = scan(splice(message.bytes, [{ span: message.idSpan, text: id }]), { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
+  const own = scanned.ok ? scanned.message : undefined;
+  if (own?.kind !== 'response') throw new Error('a spliced answer no longer scans');
+  const body = openMention(ports, located, own.bytes, own.marks?.relatedTask);
   return { kind: 'answer', body, onceId, onceUntil: sealedAt + answerMsMax };
 }
 

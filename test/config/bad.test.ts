@@ -120,8 +120,9 @@ const expected: Record<string, string | string[]> = {
   'method-notifications.yaml':
     '4:17 upstreams.wiki.methods[0].match: covers notifications/*, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
   'method-subscriptions.yaml':
-    '4:17 upstreams.wiki.methods[0].match: covers subscriptions/listen, which this build does not forward (hint: not in this build)',
-  'method-tasks.yaml': '4:17 upstreams.wiki.methods[0].match: covers tasks/*, which this build does not forward (hint: not in this build)',
+    '4:17 upstreams.wiki.methods[0].match: covers subscriptions/listen, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
+  'method-tasks.yaml':
+    '4:17 upstreams.wiki.methods[0].match: covers tasks/*, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
   'method-tools.yaml':
     '4:17 upstreams.wiki.methods[0].match: covers tools/*, which is not decided here (hint: use the sections tools, resources and prompts; name other methods exactly, such as logging/setLevel)',
   'missing-file.yaml': '4:42 upstreams.wiki.credential.value: needs the file <cwd>/nowhere/token, which does not exist',

@@ -183,12 +183,7 @@ describe.each([
   });
 
   it.each([
-    'tasks/get',
-    'tasks/result',
-    'tasks/list',
-    'tasks/cancel',
-    'tasks/update',
-    'subscriptions/listen',
+    ...(say === inSession ? ['tasks/update', 'subscriptions/listen'] : ['tasks/result', 'tasks/list', 'resources/subscribe', 'ping']),
     'skills/list',
     'resources/directory/read',
     'sampling/createMessage',
@@ -200,15 +195,14 @@ describe.each([
     'constructor',
     'vendor/other',
   ])('UNKNOWN_METHOD: %s', async (method) => {
-    const request = say(method, { taskId: 't', name: 'echo', uri: 'test://public/1' });
-    const mirrored = { ...request.headers, ...(request.headers['mcp-method'] === undefined ? {} : { 'mcp-name': 't' }) };
-    await bench.refused({ reason: 'UNKNOWN_METHOD', id: 1 }, () => send({ ...request, headers: mirrored }));
+    await bench.refused({ reason: 'UNKNOWN_METHOD', id: 1 }, () =>
+      send(say(method, { taskId: 't', name: 'echo', uri: 'test://public/1', notifications: {} })),
+    );
   });
 
-  it('a task is not begun', async () => {
-    await bench.refused({ reason: 'INVALID_MESSAGE', id: 1 }, () =>
-      send(say('tools/call', { name: 'echo', arguments: {}, task: { ttl: 1 } })),
-    );
+  it.each(['prompts/list', 'completion/complete'])('a task is not begun by %s', async (method) => {
+    const params = { ref: { type: 'ref/prompt', name: 'open_1' }, argument: { name: 'a', value: 'b' } };
+    await bench.refused({ reason: 'INVALID_MESSAGE', id: 1 }, () => send(say(method, { ...params, task: { ttl: 1 } })));
   });
 
   it('A04: batches are no messages, however small', async () => {

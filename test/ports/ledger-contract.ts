@@ -562,6 +562,9 @@ export function ledgerContract(name: string, open: OpenSubject): void {
       expect(await use('')).toBe(true);
       expect(await use('x'.repeat(10_000))).toBe(true);
       expect(await use('x'.repeat(10_001))).toBe(true);
+      const remembers = (...ids: string[]) => subject.ledger.remembers(ids);
+      expect(await remembers('state-2', 'state-1', '', 'x'.repeat(10_001), 'state-2')).toEqual([false, true, true, true, false]);
+      expect(await remembers()).toEqual([]);
       await subject.ledger.sweep({ now: start + hour - 1 });
       expect(await use('state-1')).toBe(false);
       expect(await countOf(subject.journal)).toBe(0);

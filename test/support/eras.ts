@@ -17,9 +17,19 @@ export const inSession: EraRequestMaker = (method, params = {}, id = 1) => ({
   headers: { 'mcp-protocol-version': '2025-11-25' },
 });
 
+/** Members of params that Mcp-Name mirrors. */
+const mirrored = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+]);
+
 /** A request of 2026-07-28, with the headers that mirror it. */
 export const stateless: EraRequestMaker = (method, params = {}, id = 1) => {
-  const named = method === 'resources/read' ? params.uri : ['tools/call', 'prompts/get'].includes(method) ? params.name : undefined;
+  const named = params[mirrored.get(method) ?? ''];
   return {
     body: { jsonrpc: '2.0', id, method, params: { ...params, _meta: modernMeta } },
     headers: {

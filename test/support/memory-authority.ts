@@ -153,6 +153,7 @@ function memoryLedger(options: { texts: string[]; usage: () => readonly UsageLin
     renew: absent,
     record: async (facts) => appendRecord(options.texts, facts),
     useOnce: absent,
+    remembers: absent,
     sweep: absent,
     async createAccount({ id, now }) {
       if (accounts.has(id)) throw new LedgerConflict(`Account ${id} exists already.`);

@@ -22,6 +22,7 @@ export function createLedger({ tables, clock, ...terms }: { tables: Tables; cloc
     renew: (request) => tables.commit(() => renew(tables, request)),
     record: (facts) => tables.commit(() => recordFacts(tables, clock.now(), facts)),
     useOnce: (once) => tables.commit(() => useOnce(tables, once)),
+    remembers: async (ids) => ids.map((id) => tables.once.doesExist(onceHash(id))),
     sweep: (request) => sweep(tables, terms, request),
     createAccount: (request) => tables.commit(() => createAccount(tables, request)),
     account: async (id) => tables.accounts.get(id),
@@ -43,9 +44,13 @@ function recordFacts(tables: Tables, now: number, facts: RecordFacts): void {
 }
 
 /** Ids are kept by their hash, because they may be any text of any length. */
+function onceHash(id: string): string {
+  return createHash('sha256').update(id).digest('hex');
+}
+
 function useOnce(tables: Tables, { id, until }: { id: string; until: number }): boolean {
   if (!Number.isFinite(until)) throw new Error('A one-time id needs a time to be forgotten at.');
-  const hash = createHash('sha256').update(id).digest('hex');
+  const hash = onceHash(id);
   if (tables.once.doesExist(hash)) return false;
   tables.once.put(hash, until);
   tables.due.put(dueKey(until, 'once', hash), true);

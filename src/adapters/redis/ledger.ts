@@ -14,7 +14,7 @@ import { loadScript, scriptOf } from './scripts.ts';
 import { renew, settle } from './settle.ts';
 import { sweep } from './sweep.ts';
 import { usage } from './usage.ts';
-import { useOnce } from './use-once.ts';
+import { remembers, useOnce } from './use-once.ts';
 import { createWriteNames } from './write-names.ts';
 
 /**
@@ -60,6 +60,7 @@ export function createRedisLedger(options: {
       await recording(partitionOfRecord(facts), entryArguments(facts, clock.now()));
     },
     useOnce: (used) => useOnce(once, used),
+    remembers: (ids) => remembers(connection, ids),
     sweep: (request) => sweep(sweeping, request),
     createAccount: (request) => createAccount(accounts, request),
     account: (id) => readAccount(connection, id),

@@ -17,7 +17,16 @@ export async function useOnce(
   { id, until }: { id: string; until: number },
 ): Promise<boolean> {
   if (!Number.isFinite(until)) throw new Error('A one-time id needs a time to be forgotten at.');
-  const hash = createHash('sha256').update(id).digest('hex');
   const ms = Math.ceil(Math.min(Math.max(0, until - clock.now()) + slackMs, msMax));
-  return (await connection.run(script, [elsewhere.once(hash)], [String(ms)])) === 1;
+  return (await connection.run(script, [nameOf(id)], [String(ms)])) === 1;
+}
+
+/** Which of the ids are remembered. One command each, since in a cluster they are on different nodes. */
+export async function remembers({ client }: Pick<Connection, 'client'>, ids: readonly string[]): Promise<boolean[]> {
+  const known = await Promise.all(ids.map((id) => client.exists(nameOf(id))));
+  return known.map((count) => count === 1);
+}
+
+function nameOf(id: string): string {
+  return elsewhere.once(createHash('sha256').update(id).digest('hex'));
 }

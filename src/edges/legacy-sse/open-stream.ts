@@ -1,12 +1,12 @@
 import { admit } from '../../stages/admit.ts';
 import { authenticate } from '../../stages/authenticate.ts';
 import { authorize } from '../../stages/authorize.ts';
+import { listChangesFor } from '../../stages/list-changes.ts';
 import { locate } from '../../stages/locate.ts';
 import type { Ports } from '../../stages/ports.ts';
 import type { Admitted, Reached, Received } from '../../stages/reached.ts';
 import { answerDenial, asDenial, refuse } from '../../stages/refuse.ts';
 import { rejudge } from '../../stages/rejudge.ts';
-import { listChanges } from '../../stages/relay-events.ts';
 import { settle } from '../../stages/settle.ts';
 import { stand } from '../../stages/stand.ts';
 import { takeRates } from '../../stages/take-rates.ts';
@@ -96,7 +96,8 @@ function enterLive(
       current = judged.admitted;
       if (judged.cut) return end();
       // The upstream's own stream, where there is one, says it itself.
-      if (judged.seesOther && !connection.listening) for (const text of listChanges) connection.deliver(Buffer.from(text));
+      if (!judged.seesOther || connection.listening) return;
+      for (const text of listChangesFor(admitted.intent)) connection.deliver(Buffer.from(text));
     },
   });
 }
