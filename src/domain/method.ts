@@ -75,11 +75,8 @@ const serverRequests: ReadonlySet<string> = new Set([
   'tasks/cancel',
 ]);
 
-/** Requests that may ask for a task (2025-11-25: tools/call; real servers also take the other two), or be answered with one. */
-const augmentable: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
-
 /** Requests that may be answered with `input_required` and are then sent again (2026-07-28, multi round-trip requests). */
-const retried: ReadonlySet<string> = augmentable;
+const retried: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 
 /** Every method of clients that the protocol names in some era. */
 export const namedMethods: readonly string[] = [...requests.keys(), ...notifications.keys()];
@@ -101,10 +98,6 @@ export function isNamedMethod(method: string): boolean {
 
 export function isServerRequest(method: string): boolean {
   return serverRequests.has(method);
-}
-
-export function takesTask(method: string): boolean {
-  return augmentable.has(method);
 }
 
 export function takesRounds(method: string): boolean {

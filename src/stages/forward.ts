@@ -1,7 +1,7 @@
 import { Denial } from '../domain/denial.ts';
 import type { LiveEntry } from '../ports/live.ts';
 import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest } from '../ports/upstreams.ts';
-import { isStream } from './is-stream.ts';
+import { waits } from './is-stream.ts';
 import { outbound } from './outbound.ts';
 import type { Admitted, Forwarded } from './reached.ts';
 import { answerDenial, asDenial } from './refuse.ts';
@@ -136,7 +136,7 @@ function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEnt
     ...(accessToken === undefined ? {} : { expiresAt: accessToken.expiresAt }),
     ...(digest === undefined ? {} : { digest }),
     ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),
-    kind: isStream(intent) ? 'stream' : 'call',
+    kind: waits(intent) ? 'stream' : 'call',
     ...stream,
   });
 }

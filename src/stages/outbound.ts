@@ -3,7 +3,7 @@ import { nameHeaderMember } from '../domain/method.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './era.ts';
-import { isStream } from './is-stream.ts';
+import { waits } from './is-stream.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
@@ -35,8 +35,8 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     headers,
     ...(body ? { body } : {}),
     headTimeoutMs: policy.limits.upstreamTimeoutMs,
-    silenceTimeoutMs: isStream(intent) ? 0 : policy.limits.upstreamTimeoutMs,
-    long: isStream(intent),
+    silenceTimeoutMs: waits(intent) ? 0 : policy.limits.upstreamTimeoutMs,
+    long: waits(intent),
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Denial } from '../domain/denial.ts';
 import type { Message, RequestMessage, ResponseMessage } from '../domain/message.ts';
-import { type Era, gateOf, isKnownNotification, takesTask } from '../domain/method.ts';
+import { type Era, gateOf, isKnownNotification } from '../domain/method.ts';
 import { withoutPrefix } from '../domain/prefix.ts';
 import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
@@ -48,16 +48,13 @@ function readIntent(
     // Unknown methods pass only where a rule of the operator's names them.
     if (!gate && !located.upstream.ruleFor('methods', message.method))
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
-    if (message.params.task && !takesTask(message.method))
-      throw new Denial('INVALID_MESSAGE', { detail: 'This method makes no tasks; send it without params.task.' });
     return openRequest(ports, located, { message: ownNames(located, { message, gate }), gate, era });
   }
   if (message.kind === 'notification') {
     if (!isKnownNotification(message.method, era) && !located.upstream.ruleFor('methods', message.method)) {
       throw new Denial('UNKNOWN_METHOD', { facts: { method: redact(message.method) } });
     }
-    const bytes = openMention(ports, located, message.bytes, message.params.relatedTask);
-    return { kind: 'notification', message: bytes === message.bytes ? message : { ...message, bytes } };
+    return { kind: 'notification', message: openMention(ports, located, { message, related: message.params.relatedTask }) };
   }
   if (era === 'stateless') throw new Denial('INVALID_MESSAGE', { detail: 'Clients send no responses in protocol 2026-07-28.' });
   return openAnswer(ports, located, { message, session });
@@ -91,7 +88,7 @@ function openAnswer(
   const scanned = scan(splice(message.bytes, [{ span: message.idSpan, text: id }]), { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
   const own = scanned.ok ? scanned.message : undefined;
   if (own?.kind !== 'response') throw new Error('a spliced answer no longer scans');
-  const body = openMention(ports, located, own.bytes, own.marks?.relatedTask);
+  const { bytes: body } = openMention(ports, located, { message: own, related: own.marks?.relatedTask });
   return { kind: 'answer', body, onceId, onceUntil: sealedAt + answerMsMax };
 }
 

@@ -200,11 +200,6 @@ describe.each([
     );
   });
 
-  it.each(['prompts/list', 'completion/complete'])('a task is not begun by %s', async (method) => {
-    const params = { ref: { type: 'ref/prompt', name: 'open_1' }, argument: { name: 'a', value: 'b' } };
-    await bench.refused({ reason: 'INVALID_MESSAGE', id: 1 }, () => send(say(method, { ...params, task: { ttl: 1 } })));
-  });
-
   it('A04: batches are no messages, however small', async () => {
     const { body, headers } = say('tools/call', { name: 'echo', arguments: {} });
     for (const batch of [[], [body], [[body]], Array.from({ length: 1_000 }, () => body)]) {

@@ -25,6 +25,8 @@ export interface Attempt {
   /** Resolves with what the ledger was asked to settle. */
   readonly settled: Promise<SettleRequest>;
   readonly faults: string[];
+  /** How often the upstream was told to go on. */
+  resumed(): number;
 }
 
 export interface AttemptTerms {
@@ -37,6 +39,8 @@ export interface AttemptTerms {
   readonly gone?: boolean;
   readonly settle?: () => Promise<void>;
   readonly method?: string;
+  /** Stands in for the ledger's one-time ids. */
+  readonly remembers?: (ids: readonly string[]) => Promise<readonly boolean[]>;
 }
 
 const call = (method: string) =>
@@ -51,6 +55,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
   const client = createClient(terms.gone ?? false);
   let entry: LiveEntry | undefined;
   let aborted = false;
+  let resumed = 0;
   const clock = steppedClock();
   const ports = {
     clock,
@@ -59,7 +64,9 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
         terms.dispatch?.();
         handed.resolve(receiver);
         return {
-          resume: () => undefined,
+          resume: () => {
+            resumed += 1;
+          },
           abort: () => {
             aborted = true;
           },
@@ -77,6 +84,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     log: { note: () => undefined, warn: () => undefined, fault: (message: string) => void faults.push(message) },
     metrics: { request: () => undefined },
     ledger: {
+      remembers: terms.remembers,
       async settle(request: SettleRequest) {
         await terms.settle?.();
         settled.resolve(request);
@@ -112,6 +120,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     got: client.got,
     settled: settled.promise,
     faults,
+    resumed: () => resumed,
   };
 }
 
