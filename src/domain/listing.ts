@@ -81,6 +81,16 @@ export function listItems(message: ResponseMessage, member: ListMember): ListedI
   return items;
 }
 
+/** Where the elements of `result.<member>` stand, whatever they are. Empty when it is absent; throws when it is no array. */
+export function elementSpans(message: ResponseMessage, member: string): Span[] {
+  let spans: Span[] = [];
+  eachResultMember(message, (walk, name) => {
+    if (name === member) spans = readElements(walk, member).map(({ span }) => span);
+    else walk.value();
+  });
+  return spans;
+}
+
 /** `result.nextCursor`, where it is a string. */
 export function nextCursorOf(message: ResponseMessage): string | undefined {
   let cursor: string | undefined;
@@ -110,7 +120,7 @@ function eachResultMember(message: ResponseMessage, read: (walk: JsonWalk, name:
   eachMember(walk, (name) => read(walk, name));
 }
 
-function readElements(walk: JsonWalk, member: ListMember): ListedItem[] {
+function readElements(walk: JsonWalk, member: string): ListedItem[] {
   if (!walk.isArray()) throw new Error(`result.${member} is no array`);
   const elements: ListedItem[] = [];
   if (walk.openArray()) {

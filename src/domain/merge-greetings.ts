@@ -6,25 +6,32 @@ export interface Greeting {
 
 type Members = Readonly<Record<string, unknown>>;
 
-/**
- * Capabilities that one endpoint over several upstreams can keep: tasks are left out, since an id alone does not tell whose task it is, and what
- * is experimental or an extension, since nobody here knows what its methods are about.
- */
-const kept: ReadonlySet<string> = new Set(['tools', 'resources', 'prompts', 'completions', 'logging']);
+/** Capabilities that one endpoint over several upstreams can keep: of what is experimental nobody here knows what its methods are about. */
+const kept: ReadonlySet<string> = new Set(['tools', 'resources', 'prompts', 'completions', 'logging', 'tasks', 'extensions']);
+const keptExtensions: ReadonlySet<string> = new Set(['io.modelcontextprotocol/tasks']);
 
-/** All that any of them can: an object is merged member by member, `true` wins. */
+/** All that any of them can: objects are merged member by member, `true` wins. */
 export function mergeCapabilities(greetings: readonly Greeting[]): object {
-  const merged = new Map<string, Map<string, unknown>>();
-  for (const { result } of greetings) {
-    for (const [name, value] of Object.entries(membersOf(membersOf(result).capabilities))) {
-      if (!kept.has(name)) continue;
-      const into = merged.get(name) ?? new Map<string, unknown>();
-      merged.set(name, into);
-      for (const [flag, set] of Object.entries(membersOf(value)))
-        if (typeof set === 'boolean') into.set(flag, into.get(flag) === true || set);
+  const { extensions, ...merged } = mergeObjects(greetings.map(({ result }) => pick(membersOf(membersOf(result).capabilities), kept)));
+  const known = pick(membersOf(extensions), keptExtensions);
+  return Object.keys(known).length === 0 ? merged : { ...merged, extensions: known };
+}
+
+function pick(members: Members, names: ReadonlySet<string>): Members {
+  return Object.fromEntries(Object.entries(members).filter(([name, value]) => names.has(name) && isMembers(value)));
+}
+
+/** Anything but objects and booleans says nothing that could be merged. */
+function mergeObjects(objects: readonly Members[]): Members {
+  const merged = new Map<string, unknown>();
+  for (const object of objects) {
+    for (const [name, value] of Object.entries(object)) {
+      const before = merged.get(name);
+      if (typeof value === 'boolean') merged.set(name, before === true || value);
+      else if (isMembers(value)) merged.set(name, mergeObjects(isMembers(before) ? [before, value] : [value]));
     }
   }
-  return Object.fromEntries([...merged].map(([name, flags]) => [name, Object.fromEntries(flags)]));
+  return Object.fromEntries(merged);
 }
 
 /** Each upstream's own words under its name, since they speak of tools by the names that it knows. Undefined where none has any. */
@@ -62,5 +69,9 @@ export function sharedVersions(greetings: readonly Greeting[]): string[] {
 }
 
 function membersOf(value: unknown): Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {};
+  return isMembers(value) ? value : {};
+}
+
+function isMembers(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -59,8 +59,8 @@ function readMember(walk: JsonWalk, read: ParamsRead): void {
       const span = { start, end: walk.at };
       if (name === 'name') deciding.nameSpan = span;
       if (name === 'uri') deciding.uriSpan = span;
-      if (name === 'cursor') deciding.cursorSpan = span;
       if (name === 'taskId') deciding.taskIdSpan = span;
+      if (name === 'cursor') deciding.cursorSpan = span;
       return;
     }
     case 'arguments':

@@ -53,33 +53,32 @@ export function readSubscriptions(message: Filtered): SubscriptionFilter {
 }
 
 /**
- * The edits that leave of the filter what may be heard of: kinds that cannot be judged are cut off, and so are the elements that `keepUri` and
- * `task` refuse. `task` gives the id by which the other side knows the task.
+ * The edits that leave of the filter what may be heard of: kinds that cannot be judged are cut off, and so are the elements for which `uri` and
+ * `task` give nothing. They give the text by which the other side knows the resource or the task.
  */
 export function narrowingEdits(
   message: Filtered,
-  { keepUri, task }: { keepUri: (uri: string) => boolean; task: (id: string) => string | undefined },
+  { uri, task }: { uri: (uri: string) => string | undefined; task: (id: string) => string | undefined },
 ): Edit[] {
   const { members, uris, taskIds } = readFilter(message);
-  const renamed = taskIds.map(({ text }) => (text === undefined ? undefined : task(text)));
-  return [
-    ...cuts(
-      members,
-      members.map(({ known }) => known),
-    ),
-    ...cuts(
-      uris,
-      uris.map(({ text }) => text !== undefined && keepUri(text)),
-    ),
-    ...cuts(
-      taskIds,
-      renamed.map((id) => id !== undefined),
-    ),
-    ...taskIds.flatMap(({ span, text }, at) => {
-      const id = renamed[at];
-      return id === undefined || id === text ? [] : [{ span, text: JSON.stringify(id) }];
-    }),
-  ];
+  const edits = cuts(
+    members,
+    members.map(({ known }) => known),
+  );
+  return [...edits, ...renaming(uris, uri), ...renaming(taskIds, task)];
+}
+
+function renaming(elements: readonly Element[], rename: (text: string) => string | undefined): Edit[] {
+  const renamed = elements.map(({ text }) => (text === undefined ? undefined : rename(text)));
+  const cut = cuts(
+    elements,
+    renamed.map((text) => text !== undefined),
+  );
+  const written = elements.flatMap(({ span, text }, at) => {
+    const other = renamed[at];
+    return other === undefined || other === text ? [] : [{ span, text: JSON.stringify(other) }];
+  });
+  return [...cut, ...written];
 }
 
 function asText({ span, text }: Element): ListedText[] {

@@ -34,7 +34,7 @@ export async function authorizeSubscriptions(
   }
   const price = [...prices.values()].reduce<number>((sum, each) => sum + each, 0);
   if (price > microsMax) throw new Denial('INVALID_MESSAGE', { detail: 'Listening to all this at once costs more than can be paid.' });
-  const edits = narrowingEdits(message, { keepUri: (uri) => prices.has(uri), task: (own) => own });
+  const edits = narrowingEdits(message, { uri: (uri) => (prices.has(uri) ? uri : undefined), task: (own) => own });
   const narrowed = edits.length === 0 ? message : edited(message, edits, understood);
   const money = { price: price === 0 ? zeroMicros : (price as Micros), counts: price > 0, totals: [] };
   return { ...understood, intent: { ...intent, message: narrowed }, rule: undefined, subject: {}, ...money };

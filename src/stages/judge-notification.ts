@@ -40,17 +40,14 @@ export function judgeNotification(
     return splice(bytes, [{ span: params.cancels.span, text: JSON.stringify(sealed) }]).toString('utf8');
   }
   if (method === 'notifications/subscriptions/acknowledged') {
-    const edits = narrowingEdits(message, { keepUri: (uri) => mayHear(admitted, uri), task: (own) => known.get(own) });
+    const uri = (own: string) => (mayHear(admitted, own) ? `${uriPrefixAt(admitted) ?? ''}${own}` : undefined);
+    const edits = narrowingEdits(message, { uri, task: (own) => known.get(own) });
     return splice(bytes, edits).toString('utf8');
   }
   // An update names a resource: only one that the key may read.
-  if (method === 'notifications/resources/updated') return mayHear(admitted, params.uri) ? withPrefix(admitted, message) : undefined;
-  return bytes.toString('utf8');
-}
-
-/** Where several upstreams are read at one path, the URI leads back to the one that tells of it. */
-function withPrefix({ endpoint }: Admitted, { bytes, params }: NotificationMessage): string {
-  const prefix = endpoint.kind === 'upstream' ? undefined : endpoint.uriPrefix;
+  if (method !== 'notifications/resources/updated') return bytes.toString('utf8');
+  if (!mayHear(admitted, params.uri)) return undefined;
+  const prefix = uriPrefixAt(admitted);
   if (prefix === undefined || params.uri === undefined || !params.uriSpan) return bytes.toString('utf8');
   return splice(bytes, [{ span: params.uriSpan, text: JSON.stringify(prefix + params.uri) }]).toString('utf8');
 }
@@ -59,6 +56,11 @@ function withPrefix({ endpoint }: Admitted, { bytes, params }: NotificationMessa
 function isAskedFor({ era, intent }: Admitted, method: string): boolean {
   if (era !== 'stateless' || intent.kind !== 'request' || !isStream(intent)) return true;
   return listChanges.has(method) ? readSubscriptions(intent.message).listChanges.has(method) : subscribed.has(method);
+}
+
+/** What stands before the upstream's URIs where the client is. */
+function uriPrefixAt({ endpoint }: Admitted): string | undefined {
+  return endpoint.kind === 'upstream' ? undefined : endpoint.uriPrefix;
 }
 
 function mayHear(admitted: Admitted, uri: string | undefined): boolean {

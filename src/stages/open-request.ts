@@ -7,6 +7,7 @@ import { ownStateEdit, readStateText, roundsMax, stateMsMax } from '../domain/ro
 import { scan } from '../domain/scan.ts';
 import { splice } from '../domain/splice.ts';
 import { narrowingEdits } from '../domain/subscriptions.ts';
+import { uriPrefixesOf } from '../domain/uri-prefix.ts';
 import { boundTo } from './bound-to.ts';
 import type { Ports } from './ports.ts';
 import type { Located, RequestIntent, Retry } from './reached.ts';
@@ -37,7 +38,7 @@ export function openRequest(
   if (gate?.by === 'subscriptions' && !params.notifications) {
     throw new Denial('INVALID_MESSAGE', { detail: 'In subscriptions/listen, params.notifications must be an object.' });
   }
-  if (gate?.by === 'subscriptions') edits.push(...narrowingEdits(message, { keepUri: () => true, task: own }));
+  if (gate?.by === 'subscriptions') edits.push(...narrowingEdits(message, { uri: (uri) => ownUri(located, uri), task: own }));
   const retry = era === 'stateless' && takesRounds(message.method) ? openState(ports, located, { message, edits }) : undefined;
   return {
     kind: 'request',
@@ -46,6 +47,13 @@ export function openRequest(
     ...(tasks.size > 0 && { tasks }),
     ...(retry && { retry }),
   };
+}
+
+/** Where several upstreams are listened to at one path, each hears of its own resources, by the URIs that it knows. */
+function ownUri({ endpoint }: Located, uri: string): string | undefined {
+  if (endpoint.kind === 'upstream' || endpoint.uriPrefix === undefined) return uri;
+  const prefix = uriPrefixesOf(endpoint.upstream).find((each) => uri.startsWith(each));
+  return prefix === undefined ? undefined : uri.slice(prefix.length);
 }
 
 function taskEdit(

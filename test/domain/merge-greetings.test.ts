@@ -7,8 +7,22 @@ describe('mergeCapabilities', () => {
   it('is all that any of them can, and nothing that cannot be kept for several', () => {
     const merged = mergeCapabilities(
       of(
-        { capabilities: { tools: { listChanged: false }, tasks: { list: {} }, experimental: { x: {} }, extensions: {} } },
-        { capabilities: { tools: { listChanged: true, odd: 'text' }, resources: {}, logging: {} } },
+        {
+          capabilities: {
+            tools: { listChanged: false },
+            tasks: { list: {} },
+            experimental: { x: {} },
+            extensions: { 'io.modelcontextprotocol/tasks': {}, 'example.com/own': {} },
+          },
+        },
+        {
+          capabilities: {
+            tools: { listChanged: true, odd: 'text' },
+            resources: {},
+            logging: {},
+            tasks: { requests: { tools: { call: {} } } },
+          },
+        },
         { capabilities: { resources: { subscribe: true }, completions: {} } },
       ),
     );
@@ -17,6 +31,8 @@ describe('mergeCapabilities', () => {
       resources: { subscribe: true },
       logging: {},
       completions: {},
+      tasks: { list: {}, requests: { tools: { call: {} } } },
+      extensions: { 'io.modelcontextprotocol/tasks': {} },
     });
   });
 
@@ -29,7 +45,7 @@ describe('mergeCapabilities', () => {
       { capabilities: [] },
       JSON.parse('{"capabilities":{"__proto__":{"tools":{}},"tools":7}}'),
     );
-    expect(mergeCapabilities(odd)).toEqual({ tools: {} });
+    expect(mergeCapabilities(odd)).toEqual({});
     expect(({} as Record<string, unknown>).tools).toBeUndefined();
   });
 });

@@ -15,7 +15,7 @@ function listening(notifications: string): RequestMessage {
 function narrowed(notifications: string): string {
   const message = listening(notifications);
   const edits = narrowingEdits(message, {
-    keepUri: (uri) => !uri.startsWith('no'),
+    uri: (uri) => (uri.startsWith('no') ? undefined : uri),
     task: (id) =>
       new Map([
         ['a', 'own a'],

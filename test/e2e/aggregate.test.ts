@@ -338,7 +338,7 @@ describe('initialize', () => {
       });
     world
       .upstream('alpha')
-      .script(says('2025-06-18', { tools: { listChanged: true }, logging: {}, tasks: {}, constructor: {} }, 'Ask me.'));
+      .script(says('2025-06-18', { tools: { listChanged: true }, logging: {}, experimental: {}, constructor: {} }, 'Ask me.'));
     world.upstream('beta').script(says('2025-03-26', { tools: {}, resources: { subscribe: true } }));
     world.upstream('gamma').script(says('2025-11-25', { resources: { subscribe: false, listChanged: true }, __proto__: { x: {} } }));
     const { session, result } = await open();

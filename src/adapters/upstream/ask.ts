@@ -14,8 +14,6 @@ export interface Asked {
 
 const answerBytesMax = 16 * 1024 * 1024;
 const timeoutMs = 10_000;
-/** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
-const gatewayKeyId = 'keygate';
 /** Those of the answers that are relayed: what a client would be shown is read here too. */
 const answerLimits = { depthMax: 256, nodesMax: 4_000_000, loneSurrogates: true } as const;
 

@@ -11,10 +11,12 @@ import type { Authenticated, Reached, Received } from '../../stages/reached.ts';
 import { refuse } from '../../stages/refuse.ts';
 import { type Standing, stand } from '../../stages/stand.ts';
 import { takeRates } from '../../stages/take-rates.ts';
+import { openTask } from '../../stages/task-ids.ts';
 import { usableMembers } from '../../stages/usable-members.ts';
 import { type Gathering, gather, type Serve } from './gathering.ts';
 import { discoverAll, initializeAll } from './greet-all.ts';
 import { listAll } from './list-all.ts';
+import { listenAll } from './listen-all.ts';
 import { mergeStreams } from './merge-streams.ts';
 import { answerPing, passResponse, setLevelOfAll, tellAll } from './tell-all.ts';
 
@@ -79,6 +81,9 @@ function divide(gathering: Gathering): Promise<void> {
 function divideRequest(gathering: Gathering, message: RequestMessage): Promise<void> {
   const gate = gateOf(message.method, gathering.era);
   if (gate?.by === 'filter') return listAll(gathering, message, gate.member);
+  if (gate?.by === 'own-tasks') return listAll(gathering, message, 'tasks');
+  if (gate?.by === 'subscriptions') return listenAll(gathering, message);
+  if (gate?.by === 'task') return gathering.pass(ownerOf(gathering, message.params.taskId));
   if (gate) {
     switch (message.method) {
       case 'initialize':
@@ -99,6 +104,14 @@ function memberFor({ members, absent, request, era }: Gathering, message: Reques
   const member = chooseMember({ members: [...members, ...absent], caller: request.caller, era }, message);
   if (!absent.includes(member)) return member;
   throw new Denial('SESSION_NOT_FOUND', { detail: `The session was begun without the upstream ${member.name}.` });
+}
+
+/** A task is known by its sealed id alone, which opens for its own member. @throws Denial SESSION_NOT_FOUND */
+function ownerOf({ ports, members, absent, placeAt }: Gathering, sealed: string | undefined): UpstreamPolicy {
+  const owner = [...members, ...absent].find((member) => openTask(ports, placeAt(member), sealed ?? '') !== undefined);
+  if (!owner) throw new Denial('SESSION_NOT_FOUND', { detail: 'The task is unknown here, or was given to another key, path or upstream.' });
+  if (!absent.includes(owner)) return owner;
+  throw new Denial('SESSION_NOT_FOUND', { detail: `The session was begun without the upstream ${owner.name}.` });
 }
 
 function requireKnown({ era, members }: Gathering, method: string): void {

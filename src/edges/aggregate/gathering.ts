@@ -7,6 +7,7 @@ import { boundTo } from '../../stages/bound-to.ts';
 import type { Ports } from '../../stages/ports.ts';
 import type { Authenticated, Received } from '../../stages/reached.ts';
 import { placeOf } from '../../stages/stand.ts';
+import type { TaskPlace } from '../../stages/task-ids.ts';
 import { type CapturedReply, type CaptureTerms, createCapture } from '../captured-reply.ts';
 import { replyInSession } from './reply-in-session.ts';
 
@@ -34,6 +35,8 @@ export interface Gathering {
   pass(member: UpstreamPolicy, part?: Part): Promise<void>;
   /** Hands it to one member and keeps the answer. */
   capture(member: UpstreamPolicy, terms: Omit<CaptureTerms, 'bytesMax'>, part?: Part): CapturedReply;
+  /** Where a member stands, as its handles are sealed to it. */
+  placeAt(member: UpstreamPolicy): TaskPlace;
   /** What a sealed text of this member holds, where it was given to this key and session. */
   open(member: UpstreamPolicy, purpose: 'request' | 'event', sealed: string): string | undefined;
   /** Resolves once everything that was handed on is settled. */
@@ -57,8 +60,12 @@ export function gather({ ports, serve, request, endpoint, era, usable }: Gatheri
   const bundle = sealed === undefined ? undefined : readBundle(sealed);
   if (sealed !== undefined && !bundle) throw new Denial('SESSION_NOT_FOUND');
   const members = usable.filter(({ name }) => bundle?.has(name) ?? true);
-  const bound = (member: UpstreamPolicy, session?: string): string[] =>
-    boundTo({ caller: request.caller, endpoint: placeOf(endpoint, member.name), upstream: member }, session);
+  const placeAt = (member: UpstreamPolicy): TaskPlace => ({
+    caller: request.caller,
+    endpoint: placeOf(endpoint, member.name),
+    upstream: member,
+  });
+  const bound = (member: UpstreamPolicy, session?: string): string[] => boundTo(placeAt(member), session);
   const sessions = openSessions(members, bundle, (member, text) =>
     ports.seal.open({ purpose: 'session', bound: bound(member), sealed: text }),
   );
@@ -83,7 +90,7 @@ export function gather({ ports, serve, request, endpoint, era, usable }: Gatheri
     };
   };
   return {
-    ...{ ports, request, endpoint, era, members, sessionHeaders },
+    ...{ ports, request, endpoint, era, members, sessionHeaders, placeAt },
     absent: usable.filter((member) => !members.includes(member)),
     pass: (member, part = {}) => serve(toMember(member, replyInSession(request.reply, sessionHeaders), part)),
     capture(member, terms, part = {}) {

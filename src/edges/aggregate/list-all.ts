@@ -1,5 +1,5 @@
 import { Denial } from '../../domain/denial.ts';
-import { listItems, nextCursorOf, ttlMsOf } from '../../domain/listing.ts';
+import { elementSpans, nextCursorOf, ttlMsOf } from '../../domain/listing.ts';
 import type { RequestMessage, Scanned } from '../../domain/message.ts';
 import type { ListMember } from '../../domain/method.ts';
 import { scan } from '../../domain/scan.ts';
@@ -19,7 +19,7 @@ const cursorsCharsMax = 5_500;
  * its own cursor; the client holds them all in one, sealed to its key, path and method. What the stages filtered and prefixed stays as it
  * is, byte for byte.
  */
-export async function listAll(gathering: Gathering, message: RequestMessage, member: ListMember): Promise<void> {
+export async function listAll(gathering: Gathering, message: RequestMessage, member: ListMember | 'tasks'): Promise<void> {
   const cursors = openCursors(gathering, message);
   const asked = cursors ? gathering.members.filter(({ name }) => Object.hasOwn(cursors, name)) : gathering.members;
   if (cursors && asked.length === 0)
@@ -36,7 +36,7 @@ export async function listAll(gathering: Gathering, message: RequestMessage, mem
 
 function merge(
   gathering: Gathering,
-  { answers, member, method }: { answers: readonly MemberAnswer[]; member: ListMember; method: string },
+  { answers, member, method }: { answers: readonly MemberAnswer[]; member: ListMember | 'tasks'; method: string },
 ): (string | Buffer)[] {
   const { answerBytesMax } = gathering.request.policy.limits;
   const missing: Missing[] = missingFrom(gathering, answers);
@@ -55,7 +55,7 @@ function merge(
     }
     if (cursor !== undefined) next[upstream] = cursor;
     ttlMs = Math.min(ttlMs, ttlMsOf(result) ?? 0);
-    for (const { span } of listItems(result, member)) {
+    for (const span of elementSpans(result, member)) {
       pieces.push(separator, result.bytes.subarray(span.start, span.end));
       separator = ',';
     }

@@ -96,8 +96,8 @@ function enterLive(
       current = judged.admitted;
       if (judged.cut) return end();
       // The upstream's own stream, where there is one, says it itself.
-      if (judged.seesOther && !connection.listening)
-        for (const text of listChangesFor({ kind: 'stream', resumed: undefined })) connection.deliver(Buffer.from(text));
+      if (!judged.seesOther || connection.listening) return;
+      for (const text of listChangesFor(admitted.intent)) connection.deliver(Buffer.from(text));
     },
   });
 }
