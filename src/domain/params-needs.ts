@@ -10,7 +10,7 @@ interface Needs {
   readonly sessionOnly?: true;
 }
 
-const subscribing: Needs = { needed: ['uri'], sessionOnly: true };
+const byUri: Needs = { needed: ['uri'], sessionOnly: true };
 const byTask: Needs = { needed: ['taskId'] };
 
 /** What each method decides on. A Map, since the method's text is the caller's: `constructor` is no method. */
@@ -18,8 +18,8 @@ const needs: ReadonlyMap<string, Needs> = new Map<string, Needs>([
   ['tools/call', { needed: ['name'], typed: ['arguments', 'task', 'requestState'] }],
   ['prompts/get', { needed: ['name'], typed: ['arguments', 'task', 'requestState'] }],
   ['resources/read', { needed: ['uri'], typed: ['task', 'requestState'] }],
-  ['resources/subscribe', subscribing],
-  ['resources/unsubscribe', subscribing],
+  ['resources/subscribe', byUri],
+  ['resources/unsubscribe', byUri],
   ['completion/complete', { needed: ['ref'], typed: ['ref.type', 'ref.name', 'ref.uri'] }],
   ['tasks/get', byTask],
   ['tasks/result', byTask],

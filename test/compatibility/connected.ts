@@ -24,7 +24,7 @@ export interface MatrixClient {
   readonly package: string;
   /** Which servers it speaks to by itself: those with sessions, those of 2026-07-28, or whichever it finds. */
   readonly era: 'session' | 'stateless' | 'any';
-  /** Why it cannot cancel, where it cannot. */
+  /** Why it cannot cancel, where it cannot: always, or only in one era. */
   readonly noCancel?: string;
   connect(url: string, key: string): Promise<Connected>;
 }

@@ -6,7 +6,10 @@ import type { RecordingServer } from '../support/recording-server.ts';
 export interface Heard {
   /** Everything so far, as one text for each message. */
   messages(): Promise<string[]>;
-  /** True once a message after the first `after` says that a call was given up, or its connection was closed before it was answered. */
+  /**
+   * True once a message after the first `after` says that a call was given up. In 2026-07-28 closing the connection says so too, in sessions it does
+   * not (transports, cancellation).
+   */
   cancelled(after: number): Promise<boolean>;
 }
 
@@ -27,7 +30,9 @@ export function heardOverHttp({ requests }: Pick<RecordingServer, 'requests'>): 
     async cancelled(after) {
       await this.messages();
       const since = requests.slice(after);
-      return since.some((request) => saysCancelled(request.body) || (isCall(request.body) && unanswered.has(request)));
+      return since.some(
+        (request) => saysCancelled(request.body) || (isStateless(request.body) && isCall(request.body) && unanswered.has(request)),
+      );
     },
   };
 }
@@ -56,4 +61,8 @@ export function isCall(text: string, tool?: string): boolean {
 
 function saysCancelled(text: string): boolean {
   return text.includes('"notifications/cancelled"');
+}
+
+function isStateless(text: string): boolean {
+  return text.includes('"io.modelcontextprotocol/protocolVersion":"2026-07-28"');
 }

@@ -6,7 +6,10 @@ import type { MatrixUpstream, Running } from './upstreams.ts';
 export const operations = ['connect', 'list', 'call', 'stream', 'cancel', 'refuse'] as const;
 export type Operation = (typeof operations)[number];
 
-export type Cell = { readonly status: 'ok' } | { readonly status: 'n/a' | 'not yet' | 'failed'; readonly why: string };
+/** `seen` is what happened, where `why` says why nothing else was to be expected. */
+export type Cell =
+  | { readonly status: 'ok' }
+  | { readonly status: 'n/a' | 'not yet' | 'failed'; readonly why: string; readonly seen?: string };
 export type Pair = Readonly<Record<Operation, Cell>>;
 
 /** Longest for one operation, in ms: the slowest client starts a program for each. */
@@ -59,7 +62,7 @@ async function judge({ client, upstream }: Stand, operate: () => Promise<void>):
     const why = problem instanceof Error ? problem.message : String(problem);
     if (problem instanceof NotApplicable) return { status: 'n/a', why };
     const known = notServed(client, upstream);
-    return known === undefined ? { status: 'failed', why: oneLine(why) } : { status: 'not yet', why: known };
+    return known === undefined ? { status: 'failed', why: oneLine(why) } : { status: 'not yet', why: known, seen: oneLine(why) };
   } finally {
     clearTimeout(timer);
   }

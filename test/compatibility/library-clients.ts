@@ -24,7 +24,13 @@ export const libraryClients: readonly MatrixClient[] = [
     era: 'stateless',
     connect: async (url, key) => v2Connected(await connectV2Modern(url, key)),
   },
-  { name: '@ai-sdk/mcp', package: '@ai-sdk/mcp', era: 'any', connect: connectAiSdk },
+  {
+    name: '@ai-sdk/mcp',
+    package: '@ai-sdk/mcp',
+    era: 'any',
+    noCancel: 'in a session it only closes its connection, which there is no cancellation',
+    connect: connectAiSdk,
+  },
   { name: '@openai/agents', package: '@openai/agents', era: 'any', connect: connectAgents },
 ];
 
@@ -63,12 +69,13 @@ function v2Connected(client: V2Client): Connected {
 async function connectAiSdk(url: string, key: string): Promise<Connected> {
   const client = await createMCPClient({ transport: { type: 'http', url, headers: { authorization: `Bearer ${key}` } } });
   const call = async ({ tool, args }: ToolCall) => textOf(await client.callTool({ name: tool, arguments: { ...args } }));
+  const cancel: Connected['cancel'] = (wanted, running) =>
+    givenUp(running, (signal) => client.callTool({ name: wanted.tool, arguments: { ...wanted.args }, options: { signal } }));
   return {
     list: async () => (await client.listTools()).tools.map(({ name }) => name),
     call,
     stream: async (wanted) => ({ text: await call(wanted), progress: undefined }),
-    cancel: (wanted, running) =>
-      givenUp(running, (signal) => client.callTool({ name: wanted.tool, arguments: { ...wanted.args }, options: { signal } })),
+    ...(client.initializeResult.protocolVersion === '2026-07-28' && { cancel }),
     close: () => client.close(),
   };
 }

@@ -39,9 +39,10 @@ async function judgeRow(clients: readonly MatrixClient[], upstream: MatrixUpstre
     return clients.map((client) => ({ client, upstream, pair: nowhere(client, upstream, problem) }));
   }
   try {
-    const { key } = await gate.mint({ scopes: ['trade'] });
     const row: Judged[] = [];
     for (const client of clients) {
+      // One key for each agent, as it should be: what one client leaves open does not count against another.
+      const { key } = await gate.mint({ name: client.name, scopes: ['trade'] });
       row.push({ client, upstream, pair: await judgePair({ client, upstream, running, url: `${gate.url}/mcp/up`, key }) });
     }
     return row;
