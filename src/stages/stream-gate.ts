@@ -15,7 +15,7 @@ const sealedIdsMax = 256;
 
 export interface StreamGate {
   /** What the expected answer means for the charge, once it has passed. */
-  readonly answer: AnswerEnd | undefined;
+  answer(): AnswerEnd | undefined;
   /** The event's text as the client may see it; undefined where nothing of it is shown. @throws Denial UPSTREAM_FAILED */
   judge(event: ServerEvent): string | undefined;
   /** Judges by this caller's right from now on. */
@@ -33,9 +33,7 @@ export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expect
   let current = admitted;
 
   return {
-    get answer() {
-      return answer;
-    },
+    answer: () => answer,
     judge(event) {
       if (event.text === undefined || event.text === '' || event.name !== 'message') return undefined;
       const message = scanAnswer(Buffer.from(event.text));
