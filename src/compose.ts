@@ -15,11 +15,11 @@ import { apiParts } from './compose-api.ts';
 import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
+import { orderedId } from './domain/ordered-id.ts';
 import type { Policy } from './domain/policy.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
-import { orderedId } from './ordered-id.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
 import type { Arrived } from './stages/reached.ts';
@@ -70,7 +70,7 @@ export async function composeGateway(config: Config, log: Log) {
     tally,
     retries,
     hashArguments: (text) => settings.now().hashArguments(text),
-    newId: () => orderedId(clock.now()),
+    newId: () => orderedId(clock.now(), randomUUID()),
   });
 
   const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });
