@@ -15,11 +15,11 @@ import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
+import { orderedId } from './domain/ordered-id.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createFront } from './edges/front.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
-import { orderedId } from './ordered-id.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
 import type { Ports } from './stages/ports.ts';
@@ -69,7 +69,7 @@ export async function composeGateway(config: Config, log: Log) {
     tally,
     retries,
     hashArguments: (text) => settings.now().hashArguments(text),
-    newId: () => orderedId(clock.now()),
+    newId: () => orderedId(clock.now(), randomUUID()),
   };
   const serve = createFront(ports, createGateway(ports));
 

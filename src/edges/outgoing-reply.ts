@@ -9,48 +9,70 @@ export interface ReplyTerms {
 }
 
 /** The raw outgoing response as a Reply. */
-export function replyOn(outgoing: ServerResponse, { always, stallMsMax }: ReplyTerms): Reply {
-  const watch = stallWatch(outgoing, stallMsMax);
-  let carried: Readonly<Record<string, string>> = always;
-  return {
-    get closed() {
-      return outgoing.destroyed || outgoing.writableEnded;
-    },
-    get headSent() {
-      return outgoing.headersSent;
-    },
-    carry(headers) {
-      carried = { ...carried, ...headers };
-    },
-    head(status, headers, flush) {
-      // A body that was not read whole would be taken for the next request: this connection ends with the answer.
-      const unread = outgoing.req.complete ? {} : { connection: 'close' };
-      outgoing.writeHead(status, { ...carried, ...(headers as Record<string, string | string[]>), ...unread });
-      if (flush) outgoing.flushHeaders();
-    },
-    write(chunk) {
-      if (outgoing.writableEnded || outgoing.destroyed) return true;
-      const ready = outgoing.write(chunk);
-      if (!ready) watch();
-      return ready;
-    },
-    end(chunk) {
-      outgoing.end(chunk);
-      // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
-      if (outgoing.writableLength > 0) watch();
-    },
-    cut() {
-      outgoing.destroy();
-    },
-    onGone(listener) {
-      outgoing.once('close', () => {
-        if (!outgoing.writableFinished) listener();
-      });
-    },
-    onDrain(listener) {
-      outgoing.on('drain', listener);
-    },
-  };
+export function replyOn(outgoing: ServerResponse, terms: ReplyTerms): Reply {
+  return new OutgoingReply(outgoing, terms);
+}
+
+/** A class for the reason that stages/collect.ts gives: one is made for each request, and it has accessors. */
+class OutgoingReply implements Reply {
+  private readonly outgoing: ServerResponse;
+  private readonly watch: () => void;
+  private carried: Readonly<Record<string, string>>;
+
+  constructor(outgoing: ServerResponse, { always, stallMsMax }: ReplyTerms) {
+    this.outgoing = outgoing;
+    this.watch = stallWatch(outgoing, stallMsMax);
+    this.carried = always;
+  }
+
+  get closed(): boolean {
+    return this.outgoing.destroyed || this.outgoing.writableEnded;
+  }
+
+  get headSent(): boolean {
+    return this.outgoing.headersSent;
+  }
+
+  carry(headers: Readonly<Record<string, string>>): void {
+    this.carried = { ...this.carried, ...headers };
+  }
+
+  head(status: number, headers: Readonly<Record<string, string | readonly string[]>>, flush?: boolean): void {
+    const { outgoing, carried } = this;
+    // A body that was not read whole would be taken for the next request: this connection ends with the answer.
+    const unread = outgoing.req.complete ? {} : { connection: 'close' };
+    outgoing.writeHead(status, { ...carried, ...(headers as Record<string, string | string[]>), ...unread });
+    if (flush) outgoing.flushHeaders();
+  }
+
+  write(chunk: Buffer | string): boolean {
+    const { outgoing } = this;
+    if (outgoing.writableEnded || outgoing.destroyed) return true;
+    const ready = outgoing.write(chunk);
+    if (!ready) this.watch();
+    return ready;
+  }
+
+  end(chunk?: Buffer | string): void {
+    this.outgoing.end(chunk);
+    // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
+    if (this.outgoing.writableLength > 0) this.watch();
+  }
+
+  cut(): void {
+    this.outgoing.destroy();
+  }
+
+  onGone(listener: () => void): void {
+    const { outgoing } = this;
+    outgoing.once('close', () => {
+      if (!outgoing.writableFinished) listener();
+    });
+  }
+
+  onDrain(listener: () => void): void {
+    this.outgoing.on('drain', listener);
+  }
 }
 
 /** Cuts the connection of a client that takes nothing for too long: what waits for it is memory, and often a hold (A15). */

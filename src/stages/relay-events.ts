@@ -87,11 +87,11 @@ export function relayEvents(ports: ForwardPorts, admitted: Admitted, answer: Ans
   const finish = (otherwise: Ending, denial: Denial | undefined): RelayEnd => {
     clearInterval(heartbeat);
     over = true;
-    const end = gate.answer ?? { ending: broken ? 'error' : reply.closed ? 'lost' : otherwise, resumable };
+    const end = gate.answer() ?? { ending: broken ? 'error' : reply.closed ? 'lost' : otherwise, resumable };
     if (reply.closed) return { ...end, status: 'client-gone' };
     const id = requestIdOf(admitted);
     // What comes after the answer has passed is nobody's trouble any more.
-    const refusal = gate.answer ? undefined : denial;
+    const refusal = gate.answer() ? undefined : denial;
     if (refusal && id !== null) {
       reply.write(writeEvent({ text: JSON.stringify({ jsonrpc: '2.0', id, error: denialError(refusal, admitted) }) }));
     }

@@ -21,7 +21,7 @@ type Shown = string | undefined;
 
 export interface StreamGate {
   /** What the expected answer means for the charge, once it has passed. */
-  readonly answer: AnswerEnd | undefined;
+  answer(): AnswerEnd | undefined;
   /**
    * Judges one event, in the order in which they came: a promise, where the store is asked, must be done before the next.
    * @throws Denial UPSTREAM_FAILED, or rejects with it
@@ -59,9 +59,7 @@ export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expect
   };
 
   return {
-    get answer() {
-      return answer;
-    },
+    answer: () => answer,
     judge(event) {
       if (event.text === undefined || event.text === '' || event.name !== 'message') return undefined;
       const message = scanAnswer(Buffer.from(event.text));

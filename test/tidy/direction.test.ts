@@ -32,7 +32,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'compose-store.ts',
     'compose-upstreams.ts',
     'live-settings.ts',
-    'ordered-id.ts',
     'system-clock.ts',
   ],
   'compose-api.ts': ['ports', 'config', 'authority', 'adapters', 'edges', 'compose-store.ts', 'live-settings.ts'],
@@ -54,7 +53,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'live-settings.ts': ['domain', 'config', 'authority'],
   // The process: what starts, runs and ends a composed gateway. It names no adapter.
   'system-clock.ts': ['domain', 'ports'],
-  'ordered-id.ts': [],
   'rounds.ts': [...inner, 'compose.ts', 'system-clock.ts'],
   'take-config.ts': [...inner, 'compose.ts'],
   'serve.ts': [...inner, 'take-config.ts', 'compose.ts', 'compose-store.ts', 'rounds.ts', 'system-clock.ts'],

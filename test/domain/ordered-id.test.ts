@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { orderedId } from '../src/ordered-id.ts';
+import { orderedId } from '../../src/domain/ordered-id.ts';
 
 test('ids sort by the millisecond they were made in, and are never the same', () => {
   const times = [1_700_000_000_000, 1_700_000_000_001, 1_796_000_000_000, 2_800_000_000_000];
-  const ids = times.flatMap((now) => [orderedId(now), orderedId(now)]);
+  const ids = times.flatMap((now) => [orderedId(now, randomUUID()), orderedId(now, randomUUID())]);
   expect(new Set(ids).size).toBe(ids.length);
   const groups = times.map((_, at) => ids.slice(at * 2, at * 2 + 2));
   for (const [at, group] of groups.entries())
@@ -11,5 +12,5 @@ test('ids sort by the millisecond they were made in, and are never the same', ()
 });
 
 test('they are reservation ids as the ledger takes them', () => {
-  expect(orderedId(Date.now())).toMatch(/^[\x21-\x7e]{1,128}$/);
+  expect(orderedId(Date.now(), randomUUID())).toMatch(/^[\x21-\x7e]{1,128}$/);
 });
