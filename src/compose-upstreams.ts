@@ -1,16 +1,19 @@
 import { createGuardedUpstreams, type GuardTerms } from './adapters/upstream/guarded.ts';
 import { createHttpUpstreams } from './adapters/upstream/http.ts';
+import { createPassthrough } from './adapters/upstream/passthrough.ts';
 import type { Policy } from './domain/policy.ts';
 import type { UpstreamHealth } from './domain/upstream-terms.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/observe.ts';
+import type { Passthrough } from './ports/passthrough.ts';
 import type { Upstreams } from './ports/upstreams.ts';
 
 export const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
 
 export interface OpenedUpstreams {
   readonly upstreams: Upstreams;
+  readonly passthrough: Passthrough;
   /** How each upstream is doing, as this process sees it. */
   health(): UpstreamHealth[];
   /** Takes the upstreams of a new configuration. */
@@ -26,6 +29,7 @@ export function openUpstreams(options: { policy: () => Policy; clock: Clock; led
   const guarded = createGuardedUpstreams({ upstreams: http, terms: termsOf(policy()), clock, ledger, log });
   return {
     upstreams: guarded,
+    passthrough: createPassthrough(guarded),
     health: guarded.health,
     configure(next) {
       http.configure(targetsOf(next));

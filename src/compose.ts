@@ -18,8 +18,10 @@ import type { Config } from './config/schema.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
+import { createPassthroughGateway } from './passthrough.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
+import type { Ports } from './stages/ports.ts';
 import type { Arrived } from './stages/reached.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -46,19 +48,19 @@ export async function composeGateway(config: Config, log: Log) {
   const live = createLiveCalls({ callers, ledger, clock, log, limits: () => settings.now().config.limits });
   keyring.onChange((changed) => live.heard(changed));
   const opened = openUpstreams({ policy, clock, ledger, log });
-  const { upstreams } = opened;
+  const { upstreams, passthrough } = opened;
   const metrics = createMetrics({ running: () => live.size, upstreams: opened.health });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
   const credentialsOf = (name: string) => policy().upstreams.get(name)?.credentials ?? [];
   const catalogue = createCatalogue({ upstreams, ledger, clock, credentialsOf });
-  const serve: (arrived: Arrived) => Promise<void> = createGateway({
+  const ports: Ports = {
     clock,
     callers,
     ledger,
     throttle,
     stepUp,
-    upstreams,
+    ...{ upstreams, passthrough },
     catalogue,
     assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
     seal: settings.seal,
@@ -69,7 +71,8 @@ export async function composeGateway(config: Config, log: Log) {
     retries,
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: randomUUID,
-  });
+  };
+  const serve: (arrived: Arrived) => Promise<void> = createGateway(ports);
 
   const dryRuns = createDryRuns({ callers, ledger, catalogue, stepUp, seal: settings.seal, clock, policy });
   /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */
@@ -81,10 +84,8 @@ export async function composeGateway(config: Config, log: Log) {
 
   return {
     serve,
-    live,
-    metrics,
-    tally,
-    ledger,
+    servePassthrough: createPassthroughGateway(ports),
+    ...{ live, metrics, tally, ledger },
     journal,
     duties,
     webhooks,

@@ -1,5 +1,6 @@
 import type { Condition, Endpoint, Policy, Upstream } from '../domain/policy.ts';
 import { prefixOf } from '../domain/prefix.ts';
+import { compileRoutes } from '../domain/route.ts';
 import { compileUpstreamPolicy } from '../domain/rule.ts';
 import type { Config, EndpointConfig, UpstreamConfig } from './schema.ts';
 
@@ -37,11 +38,12 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
   const annotated = tools === 'annotations';
   const sections = { tools: annotated ? [] : tools, resources, prompts, methods };
   return {
-    policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition }),
+    policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition, routes: upstream.passthrough }),
     url: upstream.url,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
     breaker: upstream.breaker,
     limits: upstream.limits,
+    routes: compileRoutes({ upstream: name, routes: upstream.passthrough, mcpPath: new URL(upstream.url).pathname }),
   };
 }
 

@@ -21,7 +21,6 @@ const absent: readonly Absent[] = [
   { path: ['upstreams', '*', 'cwd'], advice: bridge },
   { path: ['upstreams', '*', 'transport'], values: ['stdio'], advice: bridge },
   { path: ['upstreams', '*', 'transport'], values: ['sse'], advice: 'use the Streamable HTTP endpoint of the server' },
-  { path: ['upstreams', '*', 'passthrough'] },
   { path: ['upstreams', '*', 'pinning'] },
   ...sections.flatMap((section) => ruleMembers.map((member): Absent => ({ path: ['upstreams', '*', section, '*', member] }))),
 ];

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Micros } from '../domain/money.ts';
 import type { ChargeTerms, Lease, ReportedPrice, RiskLimit } from '../domain/policy.ts';
+import type { RouteConfig } from '../domain/route.ts';
 import type { BreakerTerms, UpstreamLimits } from '../domain/upstream-terms.ts';
 import { readHttpUrl } from './addresses.ts';
 import { readCredentialHeader, readCredentialValue } from './credential.ts';
@@ -8,6 +9,7 @@ import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
 import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
 import { breakerSchema, upstreamLimitsSchema } from './schema-health.ts';
+import { passthroughSchema } from './schema-passthrough.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
 
 export interface RuleConfig {
@@ -46,6 +48,8 @@ export interface UpstreamConfig {
   /** `false` = the upstream is always called. */
   breaker: BreakerTerms | false;
   limits: UpstreamLimits;
+  /** First match wins; nothing else of the server is reached. */
+  passthrough: RouteConfig[];
 }
 
 const pattern = checked((text) => {
@@ -148,4 +152,5 @@ export const upstreamSchema = z.strictObject({
   denials: z.enum(['jsonrpc', 'http', 'tool-error']).default('jsonrpc').describe('How budget, cap and policy refusals look.'),
   breaker: breakerSchema.prefault({}).describe('When an upstream that fails is not called for a while; false = never.'),
   limits: upstreamLimitsSchema.prefault({}).describe('What this upstream may take of the process.'),
+  passthrough: passthroughSchema.prefault([]).describe('What the server offers beside its MCP endpoint; first match wins.'),
 });

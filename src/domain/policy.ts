@@ -1,5 +1,6 @@
 import type { Environment, Per } from './key.ts';
 import type { Micros } from './money.ts';
+import type { RoutePath } from './route-path.ts';
 import type { BreakerTerms, UpstreamLimits } from './upstream-terms.ts';
 
 /** What a rule decides about: the section of an upstream's configuration it stands in. */
@@ -23,7 +24,7 @@ export interface ConditionVariables {
 /** One compiled rule. `id` names its place, such as `wiki.tools[0]`, and is what refusals and the journal show. */
 export interface Rule {
   readonly id: string;
-  readonly subject: Subject;
+  readonly subject: Subject | 'passthrough';
   /** The patterns as written. */
   readonly match: readonly string[];
   /** Scopes the key needs: all of them. */
@@ -129,6 +130,27 @@ export interface Upstream {
   /** `false` = it is always called. */
   readonly breaker: BreakerTerms | false;
   readonly limits: UpstreamLimits;
+  /** What else of the server may be reached, beside its MCP endpoint. */
+  readonly routes: Routes;
+}
+
+export interface Route {
+  /** Its subject is `passthrough`. */
+  readonly rule: Rule;
+  readonly websocket: boolean;
+  readonly cookies: boolean;
+  /** The path as the upstream gets it. */
+  readonly rewrite: (path: RoutePath) => string;
+}
+
+export type FoundRoute =
+  | { readonly kind: 'route'; readonly route: Route; readonly path: string }
+  /** The path is declared, for these methods. */
+  | { readonly kind: 'method'; readonly allow: readonly string[] }
+  | { readonly kind: 'none' };
+
+export interface Routes {
+  find(asked: { readonly path: RoutePath; readonly method: string; readonly websocket: boolean }): FoundRoute;
 }
 
 /** Units in the names. */

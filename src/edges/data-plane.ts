@@ -4,15 +4,18 @@ import { Hono } from 'hono';
 import type { Policy } from '../domain/policy.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Arrived } from '../stages/reached.ts';
+import type { RouteArrived } from '../stages/route-reached.ts';
 import { apiApp } from './api/app.ts';
 import type { ApiDeps } from './api/deps.ts';
 import type { ClientAddress } from './client-address.ts';
 import { replyOn } from './outgoing-reply.ts';
 import { readBody } from './read-body.ts';
 import { resourceMetadata } from './resource-metadata.ts';
+import { isRoutePath } from './route-edge.ts';
 
 export interface DataEdge {
   readonly serve: (arrived: Omit<Arrived, 'draining'>) => Promise<void>;
+  readonly servePassthrough: (arrived: Omit<RouteArrived, 'draining'>) => Promise<void>;
   readonly policy: () => Policy;
   readonly clientAddress: () => ClientAddress;
   readonly clock: Clock;
@@ -40,13 +43,24 @@ export function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
     return c.body(null, 204, { ...corsHeaders(origin), ...preflightHeaders });
   });
   app.all('*', async (c) => {
-    await edge.serve(arrive(edge, c.env));
+    if (isRoutePath(c.env.incoming.url)) await edge.servePassthrough(arriveAtRoute(edge, c.env));
+    else await edge.serve(arrive(edge, c.env));
     return RESPONSE_ALREADY_SENT;
   });
   return app;
 }
 
-function arrive(edge: DataEdge, { incoming, outgoing }: HttpBindings): Omit<Arrived, 'draining'> {
+export function arriveAtRoute(
+  edge: DataEdge,
+  client: Pick<HttpBindings, 'incoming' | 'outgoing'>,
+  upgrading?: RouteArrived['upgrading'],
+): Omit<RouteArrived, 'draining'> {
+  const { url = '' } = client.incoming;
+  const query = url.indexOf('?');
+  return { ...arrive(edge, client), query: query < 0 ? '' : url.slice(query), ...(upgrading && { upgrading }) };
+}
+
+function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'incoming' | 'outgoing'>): Omit<Arrived, 'draining'> {
   const policy = edge.policy();
   const requestId = edge.newId();
   const { origin } = incoming.headers;

@@ -12,11 +12,22 @@ const path = /^\/mcp\/([a-z0-9][a-z0-9_-]{0,62})$/;
 
 /** Where to, and may this key stand there at all: endpoint, kind and binding, environment, address, rate, in this order. */
 export async function locate(ports: Pick<Ports, 'throttle'>, authenticated: Authenticated): Promise<Located> {
-  const { caller, policy, address } = authenticated;
+  const { policy } = authenticated;
   const endpoint = policy.endpoints.get(path.exec(authenticated.path)?.[1] ?? '');
   if (!endpoint) throw new Denial('UNKNOWN_ENDPOINT');
   const upstream = policy.upstreams.get(endpoint.upstream)?.policy;
   if (!upstream) throw new Error(`the endpoint of upstream ${endpoint.upstream} has no upstream`);
+  await requireStanding(ports, authenticated, { endpoint, upstream });
+  return { ...authenticated, endpoint, upstream };
+}
+
+/** What a key must be to stand at an endpoint, whatever it asks for there. @throws Denial */
+export async function requireStanding(
+  ports: Pick<Ports, 'throttle'>,
+  asking: Pick<Authenticated, 'caller' | 'policy' | 'address' | 'reply'>,
+  { endpoint, upstream }: Pick<Located, 'endpoint' | 'upstream'>,
+): Promise<void> {
+  const { caller, address } = asking;
   refuseOperator(caller);
   if (endpoint.kind !== 'upstream') refuseUnbound(endpoint, caller);
   const { environment } = caller.key;
@@ -27,9 +38,8 @@ export async function locate(ports: Pick<Ports, 'throttle'>, authenticated: Auth
     });
   }
   if (!caller.admitsAddress(address)) throw new Denial('ADDRESS_NOT_ALLOWED');
-  await takeRates(ports, { ...authenticated, ruleRevision: upstream.revision });
-  refuseElsewhere(upstream.name, authenticated);
-  return { ...authenticated, endpoint, upstream };
+  await takeRates(ports, { ...asking, ruleRevision: upstream.revision });
+  refuseElsewhere(upstream.name, asking);
 }
 
 function refuseOperator({ key }: Caller): void {
@@ -63,7 +73,7 @@ function refuseUnbound(endpoint: Bound, { key, ancestors }: Caller): void {
 }
 
 /** Keys of a configured agent or bot reach only what its configuration names, also at an upstream's own path; every binding of a key narrows. */
-function refuseElsewhere(upstream: string, { caller, policy }: Authenticated): void {
+function refuseElsewhere(upstream: string, { caller, policy }: Pick<Authenticated, 'caller' | 'policy'>): void {
   for (const key of [caller.key, ...caller.ancestors]) {
     for (const kind of ['agent', 'bot'] as const) {
       const home = configured(policy, { kind, id: boundId(key, kind) });

@@ -65,6 +65,7 @@ describe('the default configuration', () => {
           denials: 'jsonrpc',
           breaker: { failures: 10, calls: 20, openForMs: 10_000 },
           limits: { concurrencyMax: 256, queueMax: 1000, connectionsMax: 256 },
+          passthrough: [],
         },
       },
       agents: {},
