@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { createEraBridge } from './adapters/upstream/bridge/era-bridge.ts';
 import { createGuardedUpstreams, type GuardTerms } from './adapters/upstream/guarded.ts';
+import { createPassthrough } from './adapters/upstream/passthrough.ts';
 import { createUpstreams } from './adapters/upstream/upstreams.ts';
 import type { Policy } from './domain/policy.ts';
 import type { UpstreamHealth } from './domain/upstream-terms.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Ledger } from './ports/ledger.ts';
 import type { Log } from './ports/observe.ts';
+import type { Passthrough } from './ports/passthrough.ts';
 import type { Upstreams } from './ports/upstreams.ts';
 
 const upstreamPools = { callConnectionsMax: 256, streamConnectionsMax: 5_000, connectTimeoutMs: 5_000 } as const;
@@ -19,6 +21,7 @@ export interface OpenedUpstreams {
   readonly upstreams: Upstreams;
   /** In the caller's era, whatever the upstream's. */
   readonly bridged: Upstreams;
+  readonly passthrough: Passthrough;
   /** How each upstream is doing, as this process sees it. */
   health(): UpstreamHealth[];
   /** Takes the upstreams of a new configuration. */
@@ -36,6 +39,7 @@ export function openUpstreams(options: { policy: () => Policy; clock: Clock; led
   return {
     upstreams: guarded,
     bridged: bridge,
+    passthrough: createPassthrough(guarded),
     health: guarded.health,
     configure(next) {
       ways.configure(next.upstreams);

@@ -20,6 +20,7 @@ import { createDryRuns } from './edges/dry-runs.ts';
 import { createFront } from './edges/front.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
+import { createPassthroughGateway } from './passthrough.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
 import type { Ports } from './stages/ports.ts';
@@ -58,7 +59,7 @@ export async function composeGateway(config: Config, log: Log) {
     ledger,
     throttle,
     stepUp,
-    upstreams: opened.bridged,
+    ...{ upstreams: opened.bridged, passthrough: opened.passthrough },
     catalogue,
     toolPins,
     assertions: createAssertions({ signer: () => signing().es256, issuer, clock }),
@@ -83,10 +84,8 @@ export async function composeGateway(config: Config, log: Log) {
 
   return {
     serve,
-    live,
-    metrics,
-    tally,
-    ledger,
+    servePassthrough: createPassthroughGateway(ports),
+    ...{ live, metrics, tally, ledger },
     journal,
     duties,
     webhooks,

@@ -44,6 +44,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   try {
     listeners = await openListeners({
       serve: (arrived) => track(composed.serve({ ...arrived, draining })),
+      servePassthrough: (arrived) => track(composed.servePassthrough({ ...arrived, draining })),
       api: composed.api,
       policy: composed.policy,
       clock: systemClock,

@@ -10,7 +10,10 @@ export interface PrometheusMetrics extends Metrics {
 }
 
 /** How requests without a method are counted. */
-const unnamed: ReadonlySet<string> = new Set(['none', 'response', 'stream/open', 'session/end']);
+const unnamed: ReadonlySet<string> = new Set([
+  ...['none', 'response', 'stream/open', 'session/end'],
+  ...['http/GET', 'http/HEAD', 'http/POST', 'http/PUT', 'http/PATCH', 'http/DELETE', 'http/upgrade'],
+]);
 
 /** Callers choose the method, also callers without a key: a label of its own for whatever they send would be memory without a bound. */
 function methodLabel(method: string): string {

@@ -26,7 +26,7 @@ export function checkUpstreams(tree: Tree, { checkCondition, checkScope }: Upstr
   for (const [name, upstream] of upstreams?.kind === 'members' ? upstreams.members : []) {
     const fault = nameFault(name, 'upstream');
     if (fault) findings.push({ ...upstream.at, ...fault });
-    for (const section of ['tools', 'resources', 'prompts', 'methods']) {
+    for (const section of ['tools', 'resources', 'prompts', 'methods', 'passthrough']) {
       const rules = child(upstream, section);
       for (const rule of rules?.kind === 'list' ? rules.items : []) {
         judge(child(rule, 'scope'), checkScope);

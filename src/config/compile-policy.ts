@@ -1,5 +1,7 @@
-import type { Condition, Endpoint, Policy, Target, Upstream } from '../domain/policy.ts';
+import type { Condition, Endpoint, Policy, Upstream } from '../domain/policy.ts';
+import { compileRoutes } from '../domain/route.ts';
 import { compileUpstreamPolicy } from '../domain/rule.ts';
+import type { Target } from '../domain/target.ts';
 import type { Config, EndpointConfig, UpstreamConfig } from './schema.ts';
 
 /** The configuration as the stages use it: rules compiled once, sets made, nothing left to parse. */
@@ -36,12 +38,17 @@ function compileUpstream(upstream: UpstreamConfig, compileCondition: (source: st
   const sections = { tools: annotated ? [] : tools, resources, prompts, methods };
   return {
     ...targetOf(upstream),
-    policy: compileUpstreamPolicy({ name, environment, denials, annotated, sections, compileCondition, pinning }),
+    policy: compileUpstreamPolicy({
+      ...{ name, environment, denials, annotated, sections, compileCondition },
+      pinning,
+      routes: upstream.passthrough,
+    }),
     url: upstream.url,
     protocol: upstream.protocol,
     credentials: upstream.credentials.flatMap(({ header, value }) => [header, value]),
     breaker: upstream.breaker,
     limits: upstream.limits,
+    routes: compileRoutes({ upstream: name, routes: upstream.passthrough, mcpPath: new URL(upstream.url).pathname }),
   };
 }
 

@@ -46,7 +46,7 @@ export function importClient(root: Members): Imported {
 }
 
 /** "GitHub (work)" to "github-work". What is left may still be no valid name; the schema says so. */
-function nameOf(written: string): string {
+export function nameOf(written: string): string {
   return written
     .toLowerCase()
     .replace(/[^a-z0-9_-]+/g, '-')

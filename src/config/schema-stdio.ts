@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ChildrenLimits } from '../domain/policy.ts';
+import type { ChildrenLimits } from '../domain/target.ts';
 import { readCount, readMilliseconds } from './amounts.ts';
 import type { Reading } from './problems.ts';
 import { checked, meaning } from './reading.ts';

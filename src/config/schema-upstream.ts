@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Micros } from '../domain/money.ts';
 import type { ChargeTerms, Lease, Protocol, ReportedPrice, RiskLimit } from '../domain/policy.ts';
+import type { RouteConfig } from '../domain/route.ts';
 import type { PinTerms } from '../domain/tool-pin.ts';
 import type { BreakerTerms, UpstreamLimits } from '../domain/upstream-terms.ts';
 import { readHttpUrl } from './addresses.ts';
@@ -9,6 +10,7 @@ import type { Reading } from './problems.ts';
 import { checked, meaning, oneOrMore } from './reading.ts';
 import { chargeSchema, leaseSchema, priceSchema, toolChargeSchema } from './schema-charge.ts';
 import { breakerSchema, upstreamLimitsSchema } from './schema-health.ts';
+import { passthroughSchema } from './schema-passthrough.ts';
 import { pinningSchema } from './schema-pinning.ts';
 import { riskLimitsSchema } from './schema-risk.ts';
 import { type StdioConfig, stdioMembers } from './schema-stdio.ts';
@@ -55,6 +57,8 @@ export interface UpstreamConfig {
   limits: UpstreamLimits;
   pinning: PinTerms;
   denials: 'jsonrpc' | 'http' | 'tool-error';
+  /** First match wins; nothing else of the server is reached. */
+  passthrough: RouteConfig[];
 }
 
 const pattern = checked((text) => {
@@ -166,4 +170,5 @@ export const upstreamSchema = z.strictObject({
   breaker: breakerSchema.prefault({}).describe('When an upstream that fails is not called for a while; false = never.'),
   limits: upstreamLimitsSchema.prefault({}).describe('What this upstream may take of the process.'),
   pinning: pinningSchema.prefault({}).describe('What is done when a tool is listed otherwise than before.'),
+  passthrough: passthroughSchema.prefault([]).describe('What the server offers beside its MCP endpoint; first match wins.'),
 });

@@ -1,5 +1,7 @@
 import type { Environment, Per } from './key.ts';
 import type { Micros } from './money.ts';
+import type { RoutePath } from './route-path.ts';
+import type { Target } from './target.ts';
 import type { PinTerms } from './tool-pin.ts';
 import type { BreakerTerms, UpstreamLimits } from './upstream-terms.ts';
 
@@ -24,7 +26,7 @@ export interface ConditionVariables {
 /** One compiled rule. `id` names its place, such as `wiki.tools[0]`, and is what refusals and the journal show. */
 export interface Rule {
   readonly id: string;
-  readonly subject: Subject;
+  readonly subject: Subject | 'passthrough';
   /** The patterns as written. */
   readonly match: readonly string[];
   /** Scopes the key needs: all of them. */
@@ -151,34 +153,27 @@ export type Upstream = Target & {
   /** `false` = it is always called. */
   readonly breaker: BreakerTerms | false;
   readonly limits: UpstreamLimits;
+  /** What else of the server may be reached, beside its MCP endpoint. */
+  readonly routes: Routes;
 };
 
-/** How an upstream is reached: over HTTP at its URL, or as a child process on pipes. */
-export type Target =
-  | { readonly transport: 'http' | 'sse' }
-  | { readonly transport: 'stdio'; readonly command: Command; readonly children: ChildrenLimits };
-
-/** What is started, by no shell. Arguments and environment may hold secrets: never logged, never shown (I5). */
-export interface Command {
-  readonly file: string;
-  readonly args: readonly string[];
-  /** Added to the few variables that every child gets. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Absolute. */
-  readonly cwd: string;
+export interface Route {
+  /** Its subject is `passthrough`. */
+  readonly rule: Rule;
+  readonly websocket: boolean;
+  readonly cookies: boolean;
+  /** The path as the upstream gets it. */
+  readonly rewrite: (path: RoutePath) => string;
 }
 
-/** How many children an upstream has, and how long each may take. Units in the names. */
-export interface ChildrenLimits {
-  /** `session`: a child for each session, or for each key where callers have no sessions. `shared`: one for all. */
-  readonly process: 'session' | 'shared';
-  readonly idleMs: number;
-  readonly startTimeoutMs: number;
-  readonly stopGraceMs: number;
-  readonly childrenMax: number;
-  readonly childrenPerKeyMax: number;
-  /** On Linux, the kernel kills the child when the gateway is gone, however that came. */
-  readonly killWithGateway: boolean;
+export type FoundRoute =
+  | { readonly kind: 'route'; readonly route: Route; readonly path: string }
+  /** The path is declared, for these methods. */
+  | { readonly kind: 'method'; readonly allow: readonly string[] }
+  | { readonly kind: 'none' };
+
+export interface Routes {
+  find(asked: { readonly path: RoutePath; readonly method: string; readonly websocket: boolean }): FoundRoute;
 }
 
 /** Units in the names. */

@@ -4,6 +4,7 @@ import type { Environment } from './key.ts';
 import { type Micros, zeroMicros } from './money.ts';
 import type { ChargeTerms, Condition, DenialMode, Lease, ReportedPrice, RiskLimit, Rule, Subject, UpstreamPolicy } from './policy.ts';
 import { normaliseUri } from './resource-uri.ts';
+import type { RouteConfig } from './route.ts';
 import type { PinTerms } from './tool-pin.ts';
 
 /** A rule as the configuration has it, read and checked. */
@@ -57,8 +58,10 @@ export function compileUpstreamPolicy(options: {
   compileCondition: CompileCondition;
   annotated?: boolean;
   pinning: PinTerms;
+  /** Their scopes and texts count like those of rules. */
+  routes?: readonly RouteConfig[];
 }): UpstreamPolicy {
-  const { name, environment, denials, sections, compileCondition, pinning } = options;
+  const { name, environment, denials, sections, compileCondition, pinning, routes = [] } = options;
   const lookUp = (subject: Subject): ((name: string) => Rule | undefined) =>
     compileLookUp(compileRules({ upstream: name, subject, rules: sections[subject], compileCondition }), subject);
   const finders = { tools: lookUp('tools'), resources: lookUp('resources'), prompts: lookUp('prompts'), methods: lookUp('methods') };
@@ -69,8 +72,11 @@ export function compileUpstreamPolicy(options: {
     denials,
     annotated,
     pinning,
-    scopes: scopesOf(sections, annotated ? [`read:${name}`, `trade:${name}`, `manage:${name}`] : []),
-    revision: revisionOf(sections, annotated),
+    scopes: scopesOf(sections, [
+      ...(annotated ? [`read:${name}`, `trade:${name}`, `manage:${name}`] : []),
+      ...routes.flatMap(({ scopes }) => scopes),
+    ]),
+    revision: revisionOf(sections, annotated, routes),
     ruleFor: (subject, wanted) => finders[subject](wanted),
   };
 }
@@ -126,7 +132,11 @@ function scopesOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>
   return [...new Set([...suggested, ...[tools, resources, prompts, methods].flat().flatMap(({ scopes }) => scopes)])];
 }
 
-function revisionOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>, annotated: boolean): string {
+function revisionOf(
+  sections: Readonly<Record<Subject, readonly RuleConfigLike[]>>,
+  annotated: boolean,
+  routes: readonly RouteConfig[],
+): string {
   const subjects = ['tools', 'resources', 'prompts', 'methods'] as const;
   // Members are named one by one, so that the order in which a file writes them changes nothing.
   const rules = subjects.map((subject) =>
@@ -137,10 +147,17 @@ function revisionOf(sections: Readonly<Record<Subject, readonly RuleConfigLike[]
       ...moneyTerms(more),
     ]),
   );
-  return createHash('sha256')
-    .update(JSON.stringify([rules, annotated]))
-    .digest('hex')
-    .slice(0, 12);
+  return (
+    createHash('sha256')
+      // Without routes the text is what it has always been, and so is the revision.
+      .update(JSON.stringify(routes.length === 0 ? [rules, annotated] : [rules, annotated, routes.map(routeText)]))
+      .digest('hex')
+      .slice(0, 12)
+  );
+}
+
+function routeText({ path, methods, scopes, price, websocket, to, cookies }: RouteConfig): unknown[] {
+  return [path, methods, scopes, price, websocket, to ?? null, cookies];
 }
 
 /** Nothing for a rule that has a price and no more, so that such a rule keeps the revision it has always had. */

@@ -4,15 +4,18 @@ import { Hono } from 'hono';
 import type { Policy } from '../domain/policy.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Arrived } from '../stages/reached.ts';
+import type { RouteArrived } from '../stages/route-reached.ts';
 import { apiApp } from './api/app.ts';
 import type { ApiDeps } from './api/deps.ts';
 import type { ClientAddress } from './client-address.ts';
 import { replyOn } from './outgoing-reply.ts';
 import { readBody } from './read-body.ts';
 import { resourceMetadata } from './resource-metadata.ts';
+import { isRoutePath } from './route-edge.ts';
 
 export interface DataEdge {
   readonly serve: (arrived: Omit<Arrived, 'draining'>) => Promise<void>;
+  readonly servePassthrough: (arrived: Omit<RouteArrived, 'draining'>) => Promise<void>;
   readonly policy: () => Policy;
   readonly clientAddress: () => ClientAddress;
   readonly clock: Clock;
@@ -57,11 +60,25 @@ function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
     if (origin === undefined || !edge.policy().origins.has(origin)) return c.body(null, 403);
     return c.body(null, 204, { ...corsHeaders(origin), ...preflightHeaders });
   });
-  app.all('*', (c) => answer(edge, c.env));
+  app.all('*', async (c) => {
+    if (!isRoutePath(c.env.incoming.url)) return answer(edge, c.env);
+    await edge.servePassthrough(arriveAtRoute(edge, c.env));
+    return RESPONSE_ALREADY_SENT;
+  });
   return app;
 }
 
-function arrive(edge: DataEdge, { incoming, outgoing }: HttpBindings): Omit<Arrived, 'draining'> {
+export function arriveAtRoute(
+  edge: DataEdge,
+  client: Pick<HttpBindings, 'incoming' | 'outgoing'>,
+  upgrading?: RouteArrived['upgrading'],
+): Omit<RouteArrived, 'draining'> {
+  const { url = '' } = client.incoming;
+  const query = url.indexOf('?');
+  return { ...arrive(edge, client), query: query < 0 ? '' : url.slice(query), ...(upgrading && { upgrading }) };
+}
+
+function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'incoming' | 'outgoing'>): Omit<Arrived, 'draining'> {
   const policy = edge.policy();
   const requestId = edge.newId();
   const { origin } = incoming.headers;

@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
@@ -34,8 +34,10 @@ export function listen(options: {
   port: number;
   limits: ListenLimits;
   unread: AnswerUnread;
+  /** Requests that may leave HTTP. Without it none may. */
+  mayUpgrade?: (incoming: IncomingMessage) => boolean;
 }): Promise<Listener> {
-  const { fetch, host, port, limits, unread } = options;
+  const { fetch, host, port, limits, unread, mayUpgrade = () => false } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Listener>();
   const answer = getRequestListener(fetch, {
     overrideGlobalObjects: false,
@@ -54,6 +56,7 @@ export function listen(options: {
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: keepAliveMs,
       noDelay: true,
+      shouldUpgradeCallback: mayUpgrade,
     },
     (incoming, outgoing) => inTurn(outgoing, () => void answer(incoming, outgoing)),
   );

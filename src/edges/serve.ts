@@ -3,8 +3,9 @@ import { denialTable } from '../domain/denial.ts';
 import { type AdminEdge, adminApp } from './admin.ts';
 import type { ApiDeps, ApiParts } from './api/deps.ts';
 import { type ClientAddress, createClientAddress } from './client-address.ts';
-import { type DataEdge, dataFetch } from './data-plane.ts';
+import { arriveAtRoute, type DataEdge, dataFetch } from './data-plane.ts';
 import { type Fetch, listen } from './listen.ts';
+import { asksForWebsocket, serveUpgrades } from './route-edge.ts';
 import type { UnreadAnswer } from './unread-request.ts';
 
 /** What serving needs of the composed gateway; compose supplies it. */
@@ -52,8 +53,10 @@ export async function openListeners(served: Served): Promise<Serving> {
     unread: unreadProblem,
   });
   try {
+    const edge: DataEdge = { ...served, api, clientAddress: () => clientAddress };
     const data = await listen({
-      fetch: dataFetch({ ...served, api, clientAddress: () => clientAddress }) as Fetch,
+      fetch: dataFetch(edge) as Fetch,
+      mayUpgrade: asksForWebsocket,
       ...served.listen.mcp,
       limits: served.limits,
       unread(status, address) {
@@ -61,6 +64,7 @@ export async function openListeners(served: Served): Promise<Serving> {
         return unreadMessage(status, served.newId());
       },
     });
+    serveUpgrades(data.server, ({ upgrading, ...client }) => void served.servePassthrough(arriveAtRoute(edge, client, upgrading)));
     return {
       mcpUrl: data.url,
       adminUrl: admin.url,

@@ -5,11 +5,16 @@ import { formatMicros } from '../domain/money.ts';
 import type { AdmitResult, Ledger, LimitBreach } from '../ports/ledger.ts';
 import { refuseDead } from './authenticate.ts';
 import { authorize } from './authorize.ts';
+import { authorizeRoute } from './authorize-route.ts';
 import { callFacts } from './call-facts.ts';
 import { failClosed } from './fail-closed.ts';
 import { overHeader } from './over-header.ts';
 import type { Ports } from './ports.ts';
-import type { Admitted, Authorized, Reservation } from './reached.ts';
+import type { Admission, Authorized, Reservation } from './reached.ts';
+import type { RouteAuthorized } from './route-reached.ts';
+
+/** A message, or a request for a pass-through route: they are admitted alike. */
+type Judged = Authorized | RouteAuthorized;
 
 type AdmitPorts = Pick<
   Ports,
@@ -25,7 +30,7 @@ const releaseMsMax = 15_000;
  * Can they afford it, and is it on record? One durable commit answers both (I1, I2). Notifications, ping and answers to
  * server requests take no reservation, so no commit looks at their key: it is read here, whatever this process has heard of it.
  */
-export async function admit(ports: AdmitPorts, authorized: Authorized): Promise<Admitted> {
+export async function admit<Asked extends Judged>(ports: AdmitPorts, authorized: Asked): Promise<Asked & Admission> {
   const { intent } = authorized;
   if (!isLiveOnly(authorized)) {
     if (intent.kind === 'request' && intent.retry)
@@ -40,7 +45,7 @@ export async function admit(ports: AdmitPorts, authorized: Authorized): Promise<
 /** What was sealed to be used once is used now; if what follows fails it is gone all the same. @throws Denial INVALID_MESSAGE where it was used */
 async function takeOnce(
   ports: Pick<Ports, 'ledger'>,
-  { caller }: Authorized,
+  { caller }: Judged,
   { onceId, onceUntil, spent }: { onceId: string; onceUntil: number; spent: string },
 ): Promise<void> {
   const first = await failClosed(ports.ledger.useOnce({ id: `${caller.key.id}:${onceId}`, until: onceUntil }));
@@ -48,7 +53,7 @@ async function takeOnce(
 }
 
 /** A notification that a rule of the operator's lets pass is a method of the upstream's, sent without an id: it is on record like any other. */
-function isLiveOnly({ intent, rule }: Authorized): boolean {
+function isLiveOnly({ intent, rule }: Judged): boolean {
   if (intent.kind === 'request') return intent.gate?.by === 'key' && intent.gate.liveOnly === true;
   return intent.kind === 'answer' || (intent.kind === 'notification' && rule === undefined);
 }
@@ -57,15 +62,16 @@ function isLiveOnly({ intent, rule }: Authorized): boolean {
  * The same judgement by the newest records of the key and its ancestors, of all that a change of them can take away.
  * @throws Denial where it may no longer be, or the store does not answer
  */
-async function judgeAnew(ports: AdmitPorts, authorized: Authorized): Promise<Authorized> {
+async function judgeAnew<Asked extends Judged>(ports: AdmitPorts, authorized: Asked): Promise<Asked> {
   const caller = await failClosed(ports.callers.again(authorized.caller));
   if (!caller) throw new Denial('TOKEN_INVALID');
   refuseDead(caller, ports.clock.now());
   if (!caller.admitsAddress(authorized.address)) throw new Denial('ADDRESS_NOT_ALLOWED');
-  return authorize(ports, { ...authorized, caller });
+  const asked: Judged = { ...authorized, caller };
+  return ('route' in asked ? authorizeRoute(asked) : await authorize(ports, asked)) as Asked;
 }
 
-async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft: number): Promise<Admitted> {
+async function reserve<Asked extends Judged>(ports: AdmitPorts, authorized: Asked, judgementsLeft: number): Promise<Asked & Admission> {
   const { caller, policy, rule, reply } = authorized;
   const now = ports.clock.now();
   const reservation: Reservation = {
@@ -110,7 +116,7 @@ async function reserve(ports: AdmitPorts, authorized: Authorized, judgementsLeft
  */
 function releaseLate(
   ports: AdmitPorts,
-  { rule, price }: Authorized,
+  { rule, price }: Judged,
   { commit, reservation }: { commit: Promise<AdmitResult>; reservation: Reservation },
 ): void {
   const { id, root, facts: known } = reservation;
@@ -137,7 +143,7 @@ function releaseLate(
 }
 
 /** What a call takes, and of whom: the part of an admit that can be asked about beforehand. */
-export function takings({ caller, counts, subject, price, totals }: Authorized): Omit<Parameters<Ledger['preview']>[0], 'now'> {
+export function takings({ caller, counts, subject, price, totals }: Judged): Omit<Parameters<Ledger['preview']>[0], 'now'> {
   const { key, ancestors } = caller;
   return {
     ...{ key, ancestors, counts, price },
@@ -146,13 +152,13 @@ export function takings({ caller, counts, subject, price, totals }: Authorized):
   };
 }
 
-/** The one place where an Admitted comes into being. */
-function seal(authorized: Authorized, reservation: Reservation | undefined): Admitted {
-  return { ...authorized, reservation } as Admitted;
+/** The one place where an Admission comes into being. */
+function seal<Asked extends Judged>(authorized: Asked, reservation: Reservation | undefined): Asked & Admission {
+  return { ...authorized, reservation } as Asked & Admission;
 }
 
 /** A limit that has no room for the call, as a refusal. Money and totals are decimal strings, counts whole numbers. */
-export function breachDenial(authorized: Authorized, breach: LimitBreach, { now, recorded }: { now: number; recorded: boolean }): Denial {
+export function breachDenial(authorized: Judged, breach: LimitBreach, { now, recorded }: { now: number; recorded: boolean }): Denial {
   const { rule, upstream } = authorized;
   const show = (amount: number) => (breach.unit === 'micros' ? formatMicros(amount) : amount);
   const limits = { limit: show(breach.limit), spent: show(breach.spent), held: show(breach.held), ...resetFacts(breach, now) };

@@ -1,12 +1,13 @@
 import type { Message } from '../domain/message.ts';
 import { redact } from '../domain/redact.ts';
 import type { Ports } from './ports.ts';
-import type { CallFacts as Facts, Reached } from './reached.ts';
+import type { CallFacts as Facts } from './reached.ts';
+import type { AnyReached } from './route-reached.ts';
 
 const userAgentCharsMax = 200;
 
 /** What the journal says about a call, from however far the call has come. Never a secret: keys by id, arguments by keyed hash. */
-export function callFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Facts {
+export function callFacts(ports: Pick<Ports, 'hashArguments'>, reached: AnyReached): Facts {
   return redacted({
     requestId: reached.requestId,
     ...callerFacts(reached),
@@ -32,7 +33,7 @@ function redacted(facts: Facts): Facts {
   return clean;
 }
 
-function callerFacts(reached: Reached): Facts {
+function callerFacts(reached: AnyReached): Facts {
   if (!('caller' in reached)) return {};
   const { key } = reached.caller;
   return {
@@ -47,7 +48,7 @@ function callerFacts(reached: Reached): Facts {
   };
 }
 
-function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Facts {
+function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: AnyReached): Facts {
   const method = methodOf(reached);
   if (!('subject' in reached)) return { method, ...unjudgedSubject(reached) };
   const { intent, rule, subject, upstream } = reached;
@@ -64,7 +65,8 @@ function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: Reached): Fa
 }
 
 /** For a refusal before a rule was found: what the message asked for, in the upstream's own names once those are known. */
-function unjudgedSubject(reached: Reached): Facts {
+function unjudgedSubject(reached: AnyReached): Facts {
+  if ('target' in reached) return { resource: reached.target.path };
   const message = messageOf(reached);
   if (message?.kind !== 'request') return {};
   const { method, params } = message;
@@ -73,14 +75,15 @@ function unjudgedSubject(reached: Reached): Facts {
   return { resource: params.uri };
 }
 
-function messageOf(reached: Reached): Message | undefined {
+function messageOf(reached: AnyReached): Message | undefined {
   if ('intent' in reached && reached.intent.kind === 'request') return reached.intent.message;
   const scanned = 'scanned' in reached ? reached.scanned : undefined;
   return scanned?.ok ? scanned.message : undefined;
 }
 
 /** The JSON-RPC method, or how the journal and the metrics name what has none. */
-export function methodOf(reached: Reached): string | undefined {
+export function methodOf(reached: AnyReached): string | undefined {
+  if ('query' in reached) return reached.upgrading ? 'http/upgrade' : `http/${reached.verb}`;
   if (reached.verb === 'GET') return 'stream/open';
   if (reached.verb === 'DELETE') return 'session/end';
   const scanned = 'scanned' in reached ? reached.scanned : undefined;

@@ -1,11 +1,11 @@
 import { Denial } from '../domain/denial.ts';
 import { gateOf } from '../domain/method.ts';
-import type { UpstreamPolicy } from '../domain/policy.ts';
+import type { Endpoint, UpstreamPolicy } from '../domain/policy.ts';
 import { namedIn } from '../domain/prefix.ts';
 import { chooseMember } from './choose-member.ts';
 import type { Ports } from './ports.ts';
 import type { Authenticated, Located } from './reached.ts';
-import { isAggregate, keptAwayBy, placeOf, type Standing, stand } from './stand.ts';
+import { isAggregate, keptAwayBy, placeOf, type Standing, stand, standAt } from './stand.ts';
 import { takeRates } from './take-rates.ts';
 import { usableMembers } from './usable-members.ts';
 
@@ -17,6 +17,17 @@ export async function locate(ports: Pick<Ports, 'throttle'>, authenticated: Auth
   if (authenticated.member === undefined) await takeRates(ports, { ...authenticated, ruleRevision: upstream.revision });
   refuseElsewhere(upstream.name, authenticated);
   return { ...authenticated, endpoint: placeOf(standing.endpoint, upstream.name), upstream };
+}
+
+/** What a key must be to stand before an upstream's own routes, whatever it asks for there. @throws Denial */
+export async function requireStanding(
+  ports: Pick<Ports, 'throttle'>,
+  asking: Pick<Authenticated, 'caller' | 'policy' | 'address' | 'reply'>,
+  { endpoint, upstream }: { endpoint: Endpoint; upstream: UpstreamPolicy },
+): Promise<void> {
+  standAt(endpoint, asking);
+  await takeRates(ports, { ...asking, ruleRevision: upstream.revision });
+  refuseElsewhere(upstream.name, asking);
 }
 
 /** The upstream that was chosen; the only one; or, for a dry run, the one that would be chosen for what the message names, if anything. */
@@ -34,8 +45,8 @@ function oneOf(standing: Standing, request: Authenticated): UpstreamPolicy {
 }
 
 /** Keys of a configured agent or bot reach only what its configuration names, also at an upstream's own path; every binding of a key narrows. */
-function refuseElsewhere(upstream: string, authenticated: Authenticated): void {
-  const home = keptAwayBy(authenticated, upstream);
+function refuseElsewhere(upstream: string, asking: Pick<Authenticated, 'caller' | 'policy'>): void {
+  const home = keptAwayBy(asking, upstream);
   if (!home) return;
   throw new Denial('TOOL_NOT_ALLOWED', {
     detail: `This key is bound to the ${home.kind} ${home.id}, whose configuration does not name the upstream ${upstream}.`,

@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Ledger } from '../ports/ledger.ts';
 import type { Live } from '../ports/live.ts';
 import type { Log, Metrics, Tally } from '../ports/observe.ts';
+import type { Passthrough } from '../ports/passthrough.ts';
 import type { Retries } from '../ports/retries.ts';
 import type { Throttle } from '../ports/throttle.ts';
 import type { ToolPins } from '../ports/tool-pins.ts';
@@ -24,6 +25,7 @@ export interface Ports {
   readonly ledger: Ledger;
   readonly throttle: Throttle;
   readonly upstreams: Upstreams;
+  readonly passthrough: Passthrough;
   readonly catalogue: Catalogue;
   readonly toolPins: ToolPins;
   readonly assertions: Assertions;

@@ -132,10 +132,12 @@ export interface Authorized extends Understood {
 declare const admittedMark: unique symbol;
 
 /** The intent is durable (or, for what needs none, the key was proven live). Only the admit stage makes one. */
-export interface Admitted extends Authorized {
+export interface Admission {
   readonly [admittedMark]: true;
   readonly reservation: Reservation | undefined;
 }
+
+export interface Admitted extends Authorized, Admission {}
 
 export type CallFacts = Omit<RecordFacts, 'kind'>;
 
@@ -148,7 +150,7 @@ export interface Reservation {
 }
 
 /** How the attempt ended. The client has its answer, or is gone. */
-export interface Forwarded extends Admitted {
+export interface AttemptEnd {
   /** HTTP status of the upstream, or what became of the attempt. */
   readonly status: number | string;
   /** `not-sent` only where it is certain that the upstream got no byte: the hold is then released. */
@@ -161,5 +163,7 @@ export interface Forwarded extends Admitted {
   /** The refusal the client got instead of an answer. */
   readonly refusal?: Denial;
 }
+
+export interface Forwarded extends Admitted, AttemptEnd {}
 
 export type Reached = Arrived | Received | Authenticated | Located | Understood | Authorized | Admitted | Forwarded;

@@ -28,7 +28,7 @@ function readVerb({ verb }: Arrived): Verb {
 }
 
 /** MCP 2025-11-25, transports, security: Origin is validated against DNS rebinding, and so is Host. */
-function refuseForeignOrigin({ headers, policy }: Arrived): void {
+export function refuseForeignOrigin({ headers, policy }: Arrived): void {
   const host = headers.host?.toLowerCase();
   if (host === undefined || !(isLoopbackHost(host) || policy.hosts.has(host))) {
     throw new Denial('ORIGIN_NOT_ALLOWED', { detail: 'The Host header names neither the public URL nor a loopback name.' });

@@ -2,13 +2,13 @@ import { Denial, denialTable } from '../domain/denial.ts';
 import { callFacts, methodOf } from './call-facts.ts';
 import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
-import type { Reached } from './reached.ts';
 import { renderDenial } from './render-denial.ts';
+import type { AnyReached } from './route-reached.ts';
 
 type RefusePorts = Pick<Ports, 'ledger' | 'clock' | 'log' | 'metrics' | 'tally' | 'hashArguments'>;
 
 /** The end of every request that did not pass: counted, journalled, then answered. Anything thrown that is no Denial is a fault. */
-export async function refuse(ports: RefusePorts, reached: Reached, thrown: unknown): Promise<void> {
+export async function refuse(ports: RefusePorts, reached: AnyReached, thrown: unknown): Promise<void> {
   const denial = asDenial(ports, reached, thrown);
   ports.metrics.request({
     upstream: 'upstream' in reached ? reached.upstream.name : 'none',
@@ -22,7 +22,7 @@ export async function refuse(ports: RefusePorts, reached: Reached, thrown: unkno
 }
 
 /** Writes the refusal where an answer can still be written; otherwise breaks off, so that nothing looks complete. */
-export function answerDenial(reached: Reached, denial: Denial): void {
+export function answerDenial(reached: AnyReached, denial: Denial): void {
   const { reply } = reached;
   if (reply.closed) return;
   if (reply.headSent) {
@@ -34,7 +34,7 @@ export function answerDenial(reached: Reached, denial: Denial): void {
   reply.end(body);
 }
 
-export function asDenial(ports: Pick<Ports, 'log'>, reached: Reached, thrown: unknown): Denial {
+export function asDenial(ports: Pick<Ports, 'log'>, reached: AnyReached, thrown: unknown): Denial {
   if (thrown instanceof Denial) {
     if (thrown.cause !== undefined) ports.log.fault(`refused: ${thrown.reason}`, thrown.cause, { requestId: reached.requestId });
     return thrown;
@@ -43,7 +43,7 @@ export function asDenial(ports: Pick<Ports, 'log'>, reached: Reached, thrown: un
   return new Denial('INTERNAL', { cause: thrown });
 }
 
-async function journal(ports: RefusePorts, reached: Reached, denial: Denial): Promise<void> {
+async function journal(ports: RefusePorts, reached: AnyReached, denial: Denial): Promise<void> {
   if (denial.recorded) return;
   if (!('caller' in reached)) return ports.tally.count(denial.reason, reached.address);
   if (denial.reason === 'STORE_UNAVAILABLE' || denial.reason === 'JOURNAL_UNAVAILABLE') return ports.tally.missed(denial.reason);

@@ -5,10 +5,11 @@ import type { Caller } from '../ports/callers.ts';
 import { requireUpstream } from './authorize.ts';
 import type { Admitted } from './reached.ts';
 import type { CutReason } from './relay.ts';
+import type { RouteAdmitted } from './route-reached.ts';
 
 /** What is running, as the newest records of its key judge it. */
-export interface Rejudged {
-  readonly admitted: Admitted;
+export interface Rejudged<Running> {
+  readonly admitted: Running;
   /** Why it may not go on at all: the key may no longer use this upstream, or not from there. */
   readonly cut?: CutReason;
   /** True where lists that the key asks for may read otherwise now. */
@@ -16,10 +17,10 @@ export interface Rejudged {
 }
 
 /** Judges what is running by a newer caller of its key; undefined where that one says nothing new. */
-export function rejudge(admitted: Admitted, newest: Caller): Rejudged | undefined {
+export function rejudge<Running extends Admitted | RouteAdmitted>(admitted: Running, newest: Caller): Rejudged<Running> | undefined {
   const before = admitted.caller;
   if (!isNewer(newest, before)) return undefined;
-  const next: Admitted = { ...admitted, caller: sameRight(before, newest) };
+  const next = { ...admitted, caller: sameRight(before, newest) };
   const cut = reasonToCut(next);
   return { admitted: next, ...(cut && { cut }), seesOther: sightOf(newest) !== sightOf(before) };
 }
@@ -38,7 +39,7 @@ function sameRight({ accessToken, digest, scopes }: Caller, newest: Caller): Cal
   return { ...shown, accessToken, scopes, grants: (scope) => covers(scopes, scope) && newest.grants(scope) };
 }
 
-function reasonToCut(admitted: Admitted): CutReason | undefined {
+function reasonToCut(admitted: Admitted | RouteAdmitted): CutReason | undefined {
   if (!admitted.caller.admitsAddress(admitted.address)) return 'ADDRESS_NOT_ALLOWED';
   try {
     requireUpstream(admitted);

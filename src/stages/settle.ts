@@ -4,6 +4,10 @@ import type { SettleRequest } from '../ports/ledger.ts';
 import { methodOf } from './call-facts.ts';
 import type { Ports } from './ports.ts';
 import type { CallFacts, Forwarded, Reservation } from './reached.ts';
+import type { RouteForwarded } from './route-reached.ts';
+
+/** What was forwarded: a message, or a request for a pass-through route. */
+type Ended = Forwarded | RouteForwarded;
 
 type SettlePorts = Pick<Ports, 'ledger' | 'clock' | 'metrics' | 'log' | 'retries'>;
 
@@ -15,7 +19,7 @@ const retryMsMin = 30_000;
  * unless it says otherwise, because the upstream may have done the work. What certainly was not sent is released. A settle that fails
  * is tried again in the background; where that fails too, the hold expires.
  */
-export async function settle(ports: SettlePorts, forwarded: Forwarded): Promise<void> {
+export async function settle(ports: SettlePorts, forwarded: Ended): Promise<void> {
   const { reservation, upstream } = forwarded;
   ports.metrics.request({
     upstream: upstream.name,
@@ -38,7 +42,7 @@ export async function settle(ports: SettlePorts, forwarded: Forwarded): Promise<
 }
 
 /** Undefined where the call cannot be charged, which is a fault: its hold is left to expire. */
-function settleRequest(ports: SettlePorts, forwarded: Forwarded, { root, id, facts: known }: Reservation): SettleRequest | undefined {
+function settleRequest(ports: SettlePorts, forwarded: Ended, { root, id, facts: known }: Reservation): SettleRequest | undefined {
   try {
     const { charge, facts } = chargeOfCall(forwarded);
     const outcome = { kind: 'call.outcome', ...known, ...outcomeFacts(ports, forwarded), ...facts, charged: formatMicros(charge) } as const;
@@ -50,11 +54,11 @@ function settleRequest(ports: SettlePorts, forwarded: Forwarded, { root, id, fac
 }
 
 /** No term makes a call free whose answer can still be fetched by taking its stream up again: leaving would be a way not to pay. */
-function chargeOfCall({ rule, price, ending, cost, resumable = false }: Forwarded): ReturnType<typeof chargeOf> {
+function chargeOfCall({ rule, price, ending, cost, resumable = false }: Ended): ReturnType<typeof chargeOf> {
   return chargeOf({ rule: resumable ? undefined : rule, held: price, ending, cost });
 }
 
-function outcomeFacts(ports: SettlePorts, { status, upstreamMs, refusal, began }: Forwarded): CallFacts {
+function outcomeFacts(ports: SettlePorts, { status, upstreamMs, refusal, began }: Ended): CallFacts {
   const latencyMs = Math.round(ports.clock.monotonic() - began);
   return { decision: 'allowed', reason: refusal?.reason, status, latencyMs, upstreamMs };
 }

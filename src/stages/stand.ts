@@ -17,9 +17,14 @@ export interface Standing {
 const path = /^\/mcp(?:\/([a-z0-9][a-z0-9_-]{0,62}))?$/;
 
 /** May this key stand there at all: endpoint, kind and binding, environment, address, in this order. Nothing is counted. */
-export function stand({ caller, policy, address, path: asked }: Authenticated): Standing {
-  const endpoint = endpointAt(policy, asked);
+export function stand(authenticated: Authenticated): Standing {
+  const endpoint = endpointAt(authenticated.policy, authenticated.path);
   if (!endpoint) throw new Denial('UNKNOWN_ENDPOINT');
+  return standAt(endpoint, authenticated);
+}
+
+/** The same for an endpoint that was found in another way. @throws Denial */
+export function standAt(endpoint: Endpoint, { caller, policy, address }: Pick<Authenticated, 'caller' | 'policy' | 'address'>): Standing {
   refuseOperator(caller);
   if (endpoint.kind === 'agent' || endpoint.kind === 'bot') refuseUnbound(endpoint, caller);
   const members = ofEnvironment(endpoint, { caller, policy });

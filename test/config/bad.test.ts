@@ -12,7 +12,6 @@ const expected: Record<string, string | string[]> = {
   'absent-approval.yaml': '4:47 upstreams.wiki.tools[0].approval: is not supported (hint: not in this build)',
   'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
-  'absent-passthrough.yaml': '4:5 upstreams.wiki.passthrough: is not supported (hint: not in this build)',
   'absent-tls.yaml': '1:11 listen.tls: is not supported (hint: not in this build; end TLS in a reverse proxy in front of keygate)',
   'absent-workers.yaml':
     '1:1 workers: has a value that is not supported (hint: not in this build; one process serves this machine; remove the setting)',
@@ -151,6 +150,12 @@ const expected: Record<string, string | string[]> = {
     '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
   'origin-star.yaml':
     '1:21 listen.origins[0]: must be one exact origin (hint: scheme, host and port only, in lower case, without a slash at the end: https://app.example.com)',
+  'passthrough-methods.yaml': '4:71 upstreams.wiki.passthrough[0].methods: are not for a websocket, which is always opened with GET',
+  'passthrough.yaml': [
+    '5:11 upstreams.wiki.passthrough[0].path: must be a path that can be read in one way only (hint: such as /assets/** or /health, decoded, without . or .. or //)',
+    '6:24 upstreams.wiki.passthrough[1].scope: must name a scope: there are no routes that need none (hint: such as read:wiki)',
+    '6:71 upstreams.wiki.passthrough[1].to: must be a path of the same server (hint: such as /static, without a query; it takes the place of what stands before the first *)',
+  ],
   'pepper-list-empty.yaml': '1:9 keys.pepper: must not be empty',
   'pepper-short.yaml': '1:9 keys.pepper: must have at least 32 characters (hint: `keygate init` makes a good one)',
   'pinning-mode.yaml': '4:16 upstreams.wiki.pinning.mode: must be off or first-sight or approve',
@@ -271,6 +276,11 @@ const expected: Record<string, string | string[]> = {
     '2:11 upstreams.wiki.url: needs the environment variable KEYGATE_NOT_SET, which is not set (hint: set KEYGATE_NOT_SET, or write ${KEYGATE_NOT_SET:-default})',
   'unset.yaml':
     '2:11 upstreams.wiki.url: needs the environment variable KEYGATE_NOT_SET, which is not set (hint: set KEYGATE_NOT_SET, or write ${KEYGATE_NOT_SET:-default})',
+  'upstream-health.yaml': [
+    '4:16 upstreams.wiki.breaker.failures: must be from 1 to 1000',
+    '4:29 upstreams.wiki.breaker.openFor: must be from 100ms to 10m (hint: such as 10s)',
+    '5:15 upstreams.wiki.limits.queueMax: must be from 0 to 100000',
+  ],
   'upstream-underscore.yaml':
     '2:3 upstreams.wiki_: must not end with "_", since "__" separates an upstream from its tool (hint: leave it out, or use a hyphen)',
   'url-fragment.yaml': '2:11 upstreams.wiki.url: must not have a fragment',

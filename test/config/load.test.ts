@@ -68,6 +68,7 @@ describe('the default configuration', () => {
           breaker: { failures: 10, calls: 20, openForMs: 10_000 },
           limits: { concurrencyMax: 256, queueMax: 1000, connectionsMax: 256 },
           pinning: { mode: 'first-sight', onChange: { schema: 'quarantine', annotations: 'quarantine', wording: 'report' } },
+          passthrough: [],
         },
       },
       agents: {},

@@ -80,6 +80,11 @@ export function startReplica(
     throttle: { take: () => through('locate', async () => free) },
     stepUp: { freshUntil: async () => 0 },
     catalogue: { annotationsOf: async () => undefined },
+    passthrough: {
+      dispatch: () => {
+        throw new Error('nothing is passed through here');
+      },
+    },
     toolPins: { ready: async () => undefined, heldBack: () => undefined, sight: () => new Set() },
     assertions: { sign: async () => 'assertion' },
     seal: createSeal({ secrets: config.keys.seal, random: chance.bytes }),

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { sources } from './source-tree.ts';
 
-/** Where objects are made for each request or each stream. */
-const perRequest = /^src\/(?:gateway\.ts|stages\/|edges\/[^/]+\.ts|adapters\/upstream\/)/;
+/** Where objects are made for each plain call over HTTP: the hot path. */
+const perRequest =
+  /^src\/(?:gateway\.ts|stages\/|edges\/(?!batch|captured-reply)[^/]+\.ts|adapters\/upstream\/(?:http|guarded|guarded-call)\.ts)/;
 /** An accessor of an object literal stands deeper than one of a class, whose members are indented once. */
 const accessor = /^ {4,}(?:get|set) \w+\(.*\) \{$/m;
 

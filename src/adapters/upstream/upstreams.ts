@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Pool } from 'undici';
 import { Denial } from '../../domain/denial.ts';
-import type { Target } from '../../domain/policy.ts';
+import type { Target } from '../../domain/target.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/observe.ts';
 import type { Upstreams } from '../../ports/upstreams.ts';

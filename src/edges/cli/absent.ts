@@ -2,11 +2,7 @@ import type { Command } from 'commander';
 import { notInThisBuild } from './failure.ts';
 import type { Registrar } from './shell.ts';
 
-const absentCommands = [
-  ['review', 'a checklist of keys to look at'],
-  ['import', 'take over another configuration'],
-  ['wrap', "point a client's configuration at keygate"],
-] as const;
+const absentCommands = [['review', 'a checklist of keys to look at']] as const;
 
 /** Documented commands that this build does not have say so, instead of looking like a typing mistake. */
 export function addAbsent(program: Command, registrar: Registrar): void {

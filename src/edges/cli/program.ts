@@ -6,6 +6,7 @@ import { addConnect } from './connect.ts';
 import type { CliDeps } from './deps.ts';
 import { addExplain } from './explain.ts';
 import { tellFailure } from './failure.ts';
+import { addImport } from './import.ts';
 import { addInit } from './init.ts';
 import { addJournal } from './journal.ts';
 import { addKeys } from './keys.ts';
@@ -18,6 +19,7 @@ import { addSigningCommands } from './signing.ts';
 import { addStore } from './store.ts';
 import { addTools } from './tools.ts';
 import { addUsage } from './usage.ts';
+import { addWrap } from './wrap.ts';
 
 /** How a program reports beyond what its commands print. */
 export interface ProgramOptions {
@@ -85,6 +87,8 @@ export function buildProgram(deps: CliDeps, options: ProgramOptions = {}): Comma
   addSigningCommands(program, registrar);
   addSchema(program, registrar);
   addConnect(program, registrar);
+  addImport(program, registrar);
+  addWrap(program, registrar);
   addAbsent(program, registrar);
   return program;
 }

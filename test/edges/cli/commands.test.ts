@@ -366,7 +366,7 @@ describe('the program', () => {
     ]);
   });
 
-  it.each(['review', 'import file.json', 'wrap file.json', 'serve --workers 2', 'keys list --admin-url http://127.0.0.1:8081'])(
+  it.each(['review', 'serve --workers 2', 'keys list --admin-url http://127.0.0.1:8081'])(
     'says what is not in this build: %s',
     async (line) => {
       const ran = await runCommand(line.split(' '), overAuthority(createMemoryAuthority()));

@@ -1,4 +1,4 @@
-import type { ChildrenLimits, Command } from '../../../domain/policy.ts';
+import type { ChildrenLimits, Command } from '../../../domain/target.ts';
 import type { Link, LinkListener, OpenLink, SendTrouble } from '../duplex/link.ts';
 import { brokenId, readMessage } from '../duplex/read-message.ts';
 import type { ChildLog } from './child-log.ts';

@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Command } from '../../../domain/policy.ts';
+import type { Command } from '../../../domain/target.ts';
 
 /** What a child that ended gets to have its last words read, in milliseconds; something that it left behind may hold its pipes open. */
 const lastWordsMs = 200;

@@ -1,0 +1,30 @@
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { RouteArrived } from '../stages/route-reached.ts';
+
+const prefix = '/passthrough/';
+
+export function isRoutePath(url: string | undefined): boolean {
+  return url?.startsWith(prefix) ?? false;
+}
+
+/** Only these requests may leave HTTP: any other that asks to is answered as if it had not (RFC 9110, section 7.8). */
+export function asksForWebsocket({ url, method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && isRoutePath(url) && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/** Serves requests to become a websocket: refusals are written to the connection as to any other, until it is the websocket's. */
+export function serveUpgrades(
+  server: Server,
+  serve: (client: { incoming: IncomingMessage; outgoing: ServerResponse; upgrading: NonNullable<RouteArrived['upgrading']> }) => void,
+): void {
+  server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
+    const outgoing = new ServerResponse(incoming);
+    outgoing.shouldKeepAlive = false;
+    outgoing.assignSocket(socket);
+    outgoing.once('finish', () => socket.end());
+    socket.on('error', () => socket.destroy());
+    const upgrading = { socket, head, taken: () => outgoing.detachSocket(socket) };
+    serve({ incoming, outgoing, upgrading });
+  });
+}
