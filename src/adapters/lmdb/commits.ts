@@ -56,8 +56,9 @@ export function createCommits(options: {
     const take = (): Act[] => {
       const acts = waiting.splice(0, commitActsMax);
       taken = acts;
-      asked = false;
-      if (waiting.length > 0) ask();
+      asked = waiting.length > 0;
+      // Not in this turn: a transaction that is asked for inside another one may become a part of it, and the bound would bound nothing.
+      if (asked) queueMicrotask(() => void commitNext());
       return acts;
     };
     try {
@@ -76,13 +77,11 @@ export function createCommits(options: {
       else each.act.resolve(each.value as never);
     }
   };
-  const ask = (): void => {
-    asked = true;
-    void commitNext();
-  };
   return <T>(body: () => T) =>
     new Promise<T>((resolve, reject) => {
       waiting.push({ body, resolve: resolve as Act['resolve'], reject });
-      if (!asked) ask();
+      if (asked) return;
+      asked = true;
+      void commitNext();
     });
 }
