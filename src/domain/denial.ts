@@ -115,6 +115,16 @@ const table = {
     code: -31404,
     advice: 'The session, event, task or state is unknown here or has ended. Begin anew: initialize, or make the call again.',
   },
+  TASK_NOT_FOUND: {
+    status: 404,
+    code: -32602,
+    advice: 'This task is unknown here, or was given to another key, path or upstream. Use an id that this key was given.',
+  },
+  CAPABILITY_MISSING: {
+    status: 400,
+    code: -32021,
+    advice: 'The client has to declare the capability that this method needs. Declare those named, in params._meta.',
+  },
   NOT_ACCEPTABLE: { status: 406, code: -31406, advice: 'Send "Accept: application/json, text/event-stream".' },
   MESSAGE_TOO_LARGE: { status: 413, code: -31413, advice: 'The body is larger than this gateway accepts. Send less.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, code: -31415, advice: 'Send "Content-Type: application/json" without a content encoding.' },

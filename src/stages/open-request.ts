@@ -11,7 +11,7 @@ import { uriPrefixesOf } from '../domain/uri-prefix.ts';
 import { boundTo } from './bound-to.ts';
 import type { Ports } from './ports.ts';
 import type { Located, RequestIntent, Retry } from './reached.ts';
-import { openTask } from './task-ids.ts';
+import { openTask, unknownTask } from './task-ids.ts';
 
 type Asked = Pick<RequestIntent, 'message' | 'gate'>;
 
@@ -33,8 +33,13 @@ export function openRequest(
     if (id !== undefined) tasks.set(id, sealed);
     return id;
   };
-  if (gate?.by === 'task') edits.push(taskEdit(own, { id: params.taskId, span: params.taskIdSpan }));
-  if (params.relatedTask) edits.push(taskEdit(own, params.relatedTask));
+  const taskEdit = ({ id, span }: { id: string | undefined; span: Edit['span'] | undefined }): Edit => {
+    const opened = id === undefined ? undefined : own(id);
+    if (opened === undefined || !span) throw unknownTask(message, era);
+    return { span, text: JSON.stringify(opened) };
+  };
+  if (gate?.by === 'task') edits.push(taskEdit({ id: params.taskId, span: params.taskIdSpan }));
+  if (params.relatedTask) edits.push(taskEdit(params.relatedTask));
   if (gate?.by === 'subscriptions' && !params.notifications) {
     throw new Denial('INVALID_MESSAGE', { detail: 'In subscriptions/listen, params.notifications must be an object.' });
   }
@@ -54,17 +59,6 @@ function ownUri({ endpoint }: Located, uri: string): string | undefined {
   if (endpoint.kind === 'upstream' || endpoint.uriPrefix === undefined) return uri;
   const prefix = uriPrefixesOf(endpoint.upstream).find((each) => uri.startsWith(each));
   return prefix === undefined ? undefined : uri.slice(prefix.length);
-}
-
-function taskEdit(
-  own: (sealed: string) => string | undefined,
-  { id, span }: { id: string | undefined; span: Edit['span'] | undefined },
-): Edit {
-  const opened = id === undefined ? undefined : own(id);
-  if (opened === undefined || !span) {
-    throw new Denial('SESSION_NOT_FOUND', { detail: 'The task is unknown here, or was given to another key, path or upstream.' });
-  }
-  return { span, text: JSON.stringify(opened) };
 }
 
 /** Opens the state of a call that is sent again, and puts the upstream's own in its place. */

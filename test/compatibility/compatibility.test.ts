@@ -56,7 +56,7 @@ describe('a cell is not ok because nothing threw', () => {
     const all = [
       { client: { name: 'stand-in', package: '', era: 'session', connect: async () => good } as const, upstream, pair: await judged({}) },
     ];
-    expect(tellCounts(all)).toBe('6 cells: 5 ok, 1 not applicable, 0 not yet, 0 failed');
+    expect(tellCounts(all)).toBe('6 cells: 5 ok, 1 not applicable, 0 failed');
     expect(tellTable(all)).toContain('| stand-in | ok; cancel n/a (1) |\n\n1. no tool of this server runs long');
   });
 

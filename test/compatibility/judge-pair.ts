@@ -1,15 +1,11 @@
 import type { Connected, MatrixClient } from './connected.ts';
 import { callReached, cancelReached, isCall } from './heard.ts';
-import { notServed } from './not-served.ts';
 import type { MatrixUpstream, Running } from './upstreams.ts';
 
 export const operations = ['connect', 'list', 'call', 'stream', 'cancel', 'refuse'] as const;
 export type Operation = (typeof operations)[number];
 
-/** `seen` is what happened, where `why` says why nothing else was to be expected. */
-export type Cell =
-  | { readonly status: 'ok' }
-  | { readonly status: 'n/a' | 'not yet' | 'failed'; readonly why: string; readonly seen?: string };
+export type Cell = { readonly status: 'ok' } | { readonly status: 'n/a' | 'failed'; readonly why: string };
 export type Pair = Readonly<Record<Operation, Cell>>;
 
 /** Longest for one operation, in ms: the slowest client starts a program for each. */
@@ -28,7 +24,7 @@ export async function judgePair(stand: Stand): Promise<Pair> {
   const { client, url, key } = stand;
   const cells = {} as Record<Operation, Cell>;
   let connected: Connected | undefined;
-  cells.connect = await judge(stand, async () => {
+  cells.connect = await judge(async () => {
     connected = await client.connect(url, key);
   });
   const open = connected;
@@ -38,11 +34,11 @@ export async function judgePair(stand: Stand): Promise<Pair> {
     return cells;
   }
   try {
-    cells.list = await judge(stand, () => judgeList(stand, open));
-    cells.call = await judge(stand, () => judgeCall(stand, open));
-    cells.stream = await judge(stand, () => judgeStream(stand, open));
-    cells.cancel = await judge(stand, () => judgeCancel(stand, open));
-    cells.refuse = await judge(stand, () => judgeRefusal(stand, open));
+    cells.list = await judge(() => judgeList(stand, open));
+    cells.call = await judge(() => judgeCall(stand, open));
+    cells.stream = await judge(() => judgeStream(stand, open));
+    cells.cancel = await judge(() => judgeCancel(stand, open));
+    cells.refuse = await judge(() => judgeRefusal(stand, open));
   } finally {
     await open.close().catch(() => undefined);
   }
@@ -52,7 +48,7 @@ export async function judgePair(stand: Stand): Promise<Pair> {
 /** Thrown where an operation has nothing to judge. */
 class NotApplicable extends Error {}
 
-async function judge({ client, upstream }: Stand, operate: () => Promise<void>): Promise<Cell> {
+async function judge(operate: () => Promise<void>): Promise<Cell> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`nothing within ${operationMsMax / 1_000} s`)), operationMsMax);
   try {
@@ -61,8 +57,7 @@ async function judge({ client, upstream }: Stand, operate: () => Promise<void>):
   } catch (problem) {
     const why = problem instanceof Error ? problem.message : String(problem);
     if (problem instanceof NotApplicable) return { status: 'n/a', why };
-    const known = notServed(client, upstream);
-    return known === undefined ? { status: 'failed', why: oneLine(why) } : { status: 'not yet', why: known, seen: oneLine(why) };
+    return { status: 'failed', why: oneLine(why) };
   } finally {
     clearTimeout(timer);
   }

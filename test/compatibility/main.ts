@@ -30,7 +30,7 @@ const chosen = upstreams.filter(({ name }) => name.includes(values.upstream));
 const all = await runMatrix({ clients, upstreams: chosen }, ({ client, upstream, pair }) => {
   const told = operations.map((operation) => {
     const cell = pair[operation];
-    return cell.status === 'ok' ? operation : `${operation} ${cell.status} (${cell.seen ?? cell.why})`;
+    return cell.status === 'ok' ? operation : `${operation} ${cell.status} (${cell.why})`;
   });
   // Where it did not even connect, the other five say the same.
   console.log(`${upstream.name} / ${client.name}: ${pair.connect.status === 'ok' ? told.join(', ') : told[0]}`);

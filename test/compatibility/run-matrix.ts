@@ -1,7 +1,6 @@
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import type { MatrixClient } from './connected.ts';
 import { judgePair, operations, type Pair } from './judge-pair.ts';
-import { notServed } from './not-served.ts';
 import type { MatrixUpstream, Running } from './upstreams.ts';
 
 /** One pair of the matrix, judged. */
@@ -36,7 +35,7 @@ async function judgeRow(clients: readonly MatrixClient[], upstream: MatrixUpstre
   try {
     gate = await startTestGateway({ upstreams: { up: configured(upstream, running) } });
   } catch (problem) {
-    return clients.map((client) => ({ client, upstream, pair: nowhere(client, upstream, problem) }));
+    return clients.map((client) => ({ client, upstream, pair: nowhere(problem) }));
   }
   try {
     const row: Judged[] = [];
@@ -66,8 +65,7 @@ function configured({ refused }: MatrixUpstream, { place }: Running): Record<str
 }
 
 /** Where the gateway did not take the configuration, nothing could be tried. */
-function nowhere(client: MatrixClient, upstream: MatrixUpstream, problem: unknown): Pair {
-  const why = notServed(client, upstream);
-  const cell = why === undefined ? ({ status: 'failed', why: String(problem) } as const) : ({ status: 'not yet', why } as const);
+function nowhere(problem: unknown): Pair {
+  const cell = { status: 'failed', why: String(problem) } as const;
   return Object.fromEntries(operations.map((operation) => [operation, cell])) as unknown as Pair;
 }

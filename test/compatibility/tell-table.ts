@@ -22,7 +22,7 @@ export function tellTable(all: readonly Judged[]): string {
 export function tellCounts(all: readonly Judged[]): string {
   const cells = all.flatMap(({ pair }) => operations.map((operation) => pair[operation].status));
   const of = (status: Cell['status']) => cells.filter((one) => one === status).length;
-  return `${cells.length} cells: ${of('ok')} ok, ${of('n/a')} not applicable, ${of('not yet')} not yet, ${of('failed')} failed`;
+  return `${cells.length} cells: ${of('ok')} ok, ${of('n/a')} not applicable, ${of('failed')} failed`;
 }
 
 /** `ok`, or what is not, each with the number of its reason: `ok but stream (1), cancel (2)`. One word where all six share it. */

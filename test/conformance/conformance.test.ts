@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ConformanceServer, startConformanceServer } from '../fixtures/conformance-server/server.ts';
 import { startTestGateway, type TestGateway, upstreamConfig } from '../support/gateway.ts';
 import { type InjectingProxy, startInjectingProxy } from '../support/injecting-proxy.ts';
-import { type Known, notYet, oddities } from './known.ts';
+import { type Known, oddities } from './known.ts';
 import { type Check, runSuite, suites, tally } from './run-suite.ts';
 
 /** For one suite, direct and through keygate. It waits for what servers do in their own time, some ten seconds in all. */
@@ -35,10 +35,9 @@ describe.each(suites)('$name', (suite) => {
     const [direct, gated] = await Promise.all([runSuite(suite, fixture.url), runSuite(suite, `${front.origin}/mcp/fixture`)]);
     console.info(`${suite.name}: direct ${counts(direct)}; through keygate ${counts(gated)}`);
     const odd = known(oddities, suite.name);
-    const missing = known(notYet, suite.name);
     expect(unsuccessful(direct)).toEqual(odd);
-    expect(unsuccessful(gated)).toEqual([...odd, ...missing].sort());
-    expect(tally(without(gated, missing))).toEqual(tally(without(direct, missing)));
+    expect(unsuccessful(gated)).toEqual(odd);
+    expect(tally(gated)).toEqual(tally(direct));
   });
 });
 
@@ -57,11 +56,6 @@ function known(list: readonly Known[], suite: string): string[] {
 function unsuccessful(checks: readonly Check[]): string[] {
   const bad = checks.filter(({ status }) => status !== 'SUCCESS' && status !== 'INFO');
   return [...new Set(bad.map(line))].sort();
-}
-
-/** All but the checks that are named, whatever their status. */
-function without(checks: readonly Check[], lines: readonly string[]): Check[] {
-  return checks.filter(({ scenario, id }) => !lines.some((one) => one.startsWith(`${scenario} / ${id} / `)));
 }
 
 function line({ scenario, id, status }: Pick<Check, 'scenario' | 'id' | 'status'>): string {

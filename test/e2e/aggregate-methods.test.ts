@@ -56,7 +56,7 @@ describe.each([
     const other = await world.gate.mint({ scopes: ['read:up'] });
     expect(await ask(say, 'tasks/get', { taskId: ids[0] }, other.key)).toMatchObject({
       status: 404,
-      json: { error: { data: { reason: 'SESSION_NOT_FOUND' } } },
+      json: { error: { data: { reason: 'TASK_NOT_FOUND' } } },
     });
     if (say !== inSession) return;
     const listed = await ask(say, 'tasks/list');

@@ -80,9 +80,11 @@ describe.each([
   it.each(methods)('A29: %s with the task id of another key, path, or of the upstream itself', async (method) => {
     const id = await create(say);
     await bench.settled();
+    // Who never said that it knows tasks is told so where the id is none of ours at all.
+    const reasonOf = (taskId: string) => (say === inSession || taskId.length >= 38 ? 'TASK_NOT_FOUND' : 'CAPABILITY_MISSING');
     const refused = (taskId: string, { key = bench.key, keyId = bench.keyId, to = bench.url } = {}) => {
       const { body, headers } = say(method, { taskId, inputResponses: {} });
-      return bench.refused({ reason: 'SESSION_NOT_FOUND', id: 1, keyId }, () => post(to, { key, body, headers }));
+      return bench.refused({ reason: reasonOf(taskId), id: 1, keyId }, () => post(to, { key, body, headers }));
     };
     await refused(id, { key: other.key, keyId: other.id });
     await refused(id, { to: `${bench.gate.url}/mcp/other` });
@@ -256,9 +258,7 @@ describe('tasks on the stream of a session', () => {
     expect((await post(bench.url, { key: bench.key, body: notification })).status).toBe(202);
     expect(lastSent()?.body).toContain(`{"taskId":"${server.idOf(1)}"}`);
     const theirs = inSession('tools/call', { name: 'echo', arguments: {}, ...related(mine) });
-    await bench.refused({ reason: 'SESSION_NOT_FOUND', id: 1, keyId: other.id }, () =>
-      post(bench.url, { key: other.key, body: theirs.body }),
-    );
+    await bench.refused({ reason: 'TASK_NOT_FOUND', id: 1, keyId: other.id }, () => post(bench.url, { key: other.key, body: theirs.body }));
   });
 
   it('tasks that the client itself made of a server request are asked about under its own ids', async () => {

@@ -11,7 +11,7 @@ import type { Authenticated, Reached, Received } from '../../stages/reached.ts';
 import { refuse } from '../../stages/refuse.ts';
 import { type Standing, stand } from '../../stages/stand.ts';
 import { takeRates } from '../../stages/take-rates.ts';
-import { openTask } from '../../stages/task-ids.ts';
+import { openTask, unknownTask } from '../../stages/task-ids.ts';
 import { usableMembers } from '../../stages/usable-members.ts';
 import { type Gathering, gather, type Serve } from './gathering.ts';
 import { discoverAll, initializeAll } from './greet-all.ts';
@@ -83,7 +83,7 @@ function divideRequest(gathering: Gathering, message: RequestMessage): Promise<v
   if (gate?.by === 'filter') return listAll(gathering, message, gate.member);
   if (gate?.by === 'own-tasks') return listAll(gathering, message, 'tasks');
   if (gate?.by === 'subscriptions') return listenAll(gathering, message);
-  if (gate?.by === 'task') return gathering.pass(ownerOf(gathering, message.params.taskId));
+  if (gate?.by === 'task') return gathering.pass(ownerOf(gathering, message));
   if (gate) {
     switch (message.method) {
       case 'initialize':
@@ -106,10 +106,11 @@ function memberFor({ members, absent, request, era }: Gathering, message: Reques
   throw new Denial('SESSION_NOT_FOUND', { detail: `The session was begun without the upstream ${member.name}.` });
 }
 
-/** A task is known by its sealed id alone, which opens for its own member. @throws Denial SESSION_NOT_FOUND */
-function ownerOf({ ports, members, absent, placeAt }: Gathering, sealed: string | undefined): UpstreamPolicy {
-  const owner = [...members, ...absent].find((member) => openTask(ports, placeAt(member), sealed ?? '') !== undefined);
-  if (!owner) throw new Denial('SESSION_NOT_FOUND', { detail: 'The task is unknown here, or was given to another key, path or upstream.' });
+/** A task is known by its sealed id alone, which opens for its own member. @throws Denial */
+function ownerOf({ ports, members, absent, placeAt, era }: Gathering, message: RequestMessage): UpstreamPolicy {
+  const { taskId = '' } = message.params;
+  const owner = [...members, ...absent].find((member) => openTask(ports, placeAt(member), taskId) !== undefined);
+  if (!owner) throw unknownTask(message, era);
   if (!absent.includes(owner)) return owner;
   throw new Denial('SESSION_NOT_FOUND', { detail: `The session was begun without the upstream ${owner.name}.` });
 }

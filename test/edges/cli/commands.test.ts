@@ -342,6 +342,7 @@ describe('the program', () => {
         'ledger reconcile',
         ...['export', 'import'].map((name) => `store ${name}`),
         ...['list', 'add', 'promote', 'remove'].map((name) => `signing ${name}`),
+        ...['list', 'diff', 'approve', 'quarantine'].map((name) => `tools ${name}`),
       ].sort(),
     );
   });

@@ -151,7 +151,8 @@ export function createCircuit(options: CircuitOptions): Circuit {
       if (session.streamOpen) return answerStatus(receiver, 409);
       const outlet = createOutlet(receiver, { onAbort: () => session.detach(outlet), sent: () => true });
       queueMicrotask(() => {
-        if (!outlet.ended && !(sessions.has(sessionId) && session.attach(outlet))) outlet.status(404);
+        // Of two streams that are opened at once the second finds the first.
+        if (!outlet.ended && !(sessions.has(sessionId) && session.attach(outlet))) outlet.status(sessions.has(sessionId) ? 409 : 404);
       });
       return outlet;
     },
