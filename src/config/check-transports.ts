@@ -31,6 +31,8 @@ function checkOne(upstream: Tree): Finding[] {
   }
   if (command && !url) {
     if (transport === 'http' || transport === 'sse') say('transport', 'needs a url, and there is a command', 'leave it out, or use stdio');
+    const routes = child(upstream, 'passthrough');
+    if (routes?.kind === 'list' && routes.items.length > 0) say('passthrough', 'needs a url: a command has no paths', 'remove it');
     if (child(upstream, 'credential')) say('credential', 'is a header, and a command gets none', 'pass its secrets in env');
   }
   return findings;

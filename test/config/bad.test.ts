@@ -73,6 +73,7 @@ const expected: Record<string, string | string[]> = {
     '6:5 upstreams.wiki.cwd: says nothing without a command',
     '7:5 upstreams.wiki.stdio: says nothing without a command',
   ],
+  'command-passthrough.yaml': '2:26 upstreams.wiki.passthrough: needs a url: a command has no paths (hint: remove it)',
   'command-sse.yaml': '2:25 upstreams.wiki.transport: needs a url, and there is a command (hint: leave it out, or use stdio)',
   'command-words.yaml': '2:11 upstreams.wiki.command: must be one program, without arguments (hint: put what follows it into args)',
   'credential-blank.yaml':
