@@ -39,10 +39,11 @@ const keptBytesMax = 32 * 1024;
 export function readSighting(bytes: Buffer): Sighting {
   const tool = bytes.length > definitionBytesMax ? undefined : (JSON.parse(bytes.toString('utf8')) as object);
   if (tool === undefined || !isShallow(tool, definitionDepthMax)) return { definition: unread(bytes), fault: 'too-large' };
-  const text = canonicalJson(tool);
+  const compared = comparable(tool);
+  const text = canonicalJson(compared);
   const definition = {
     whole: hexOf(text),
-    parts: partsOf(tool),
+    parts: partsOf(compared),
     ...(Buffer.byteLength(text) <= keptBytesMax && { text }),
   };
   const schema = Object.entries(tool).find(([name]) => name === 'inputSchema')?.[1];
@@ -58,6 +59,19 @@ export function changedParts(before: Definition, after: Definition): DefinitionP
 export function partOf(member: string): DefinitionPart {
   if (member === 'name' || member === 'inputSchema' || member === 'outputSchema') return 'schema';
   return member === 'title' || member === 'description' || member === 'icons' ? 'wording' : 'annotations';
+}
+
+/**
+ * A server that speaks both eras lists `execution.taskSupport` in one of them only: 2026-07-28 took the member out of the definition. It says how a
+ * tool is called and nothing of what it does.
+ */
+function comparable(tool: object): object {
+  const execution = Object.entries(tool).find(([name]) => name === 'execution')?.[1];
+  if (typeof execution !== 'object' || execution === null || Array.isArray(execution)) return tool;
+  const rest = Object.entries(execution).filter(([name]) => name !== 'taskSupport');
+  const others = Object.entries(tool).filter(([name]) => name !== 'execution');
+  // fromEntries defines members, so one called __proto__ stays one (A02).
+  return Object.fromEntries(rest.length === 0 ? others : [...others, ['execution', Object.fromEntries(rest)]]);
 }
 
 function partsOf(tool: object): Record<DefinitionPart, string> {

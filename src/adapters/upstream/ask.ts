@@ -58,7 +58,7 @@ export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
         'identity',
         ...options.headers,
       ],
-      ...bodyOf(options.message),
+      ...(options.message ? bodyOf(JSON.stringify(options.message)) : {}),
       ...sessionOf(options.headers),
       ...(options.url === undefined ? {} : { url: options.url }),
       keyId: options.keyId ?? gatewayKeyId,
@@ -91,9 +91,9 @@ export function ask(upstreams: Upstreams, options: Question): Promise<Asked> {
 /** Under this name an upstream keeps what it keeps for the gateway itself; no key has it. */
 const gatewayKeyId = 'keygate';
 
-function bodyOf(message: AskedMessage | undefined): Pick<UpstreamRequest, 'body' | 'message'> {
-  if (!message) return {};
-  const body = Buffer.from(JSON.stringify(message));
+/** A message of the gateway's own as an upstream is handed it: some read its bytes, some what it says. */
+export function bodyOf(text: string): Required<Pick<UpstreamRequest, 'body' | 'message'>> {
+  const body = Buffer.from(text);
   const scanned = scan(body, scanLimits);
   if (!scanned.ok) throw new Error('a message of the gateway does not scan');
   return { body, message: scanned.message };

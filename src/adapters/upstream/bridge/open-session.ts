@@ -3,7 +3,7 @@ import { hasCapability } from '../../../domain/introduction.ts';
 import type { ResponseMessage } from '../../../domain/message.ts';
 import type { LogLevel } from '../../../domain/session-form.ts';
 import type { UpstreamRequest, Upstreams } from '../../../ports/upstreams.ts';
-import { ask } from '../ask.ts';
+import { ask, bodyOf } from '../ask.ts';
 import { carried, credentials } from './carried.ts';
 import { postHeaders } from './post-headers.ts';
 import { askInitialize, type Behalf, placed } from './questions.ts';
@@ -75,15 +75,14 @@ export async function endSession(upstreams: Upstreams, behalf: Behalf, session: 
 /** Sends what has no answer, and does not wait: a cancellation, or the bridge's own answer to a server. */
 export function tell(upstreams: Upstreams, request: UpstreamRequest, { session, body }: { session: OpenSession; body: string }): void {
   const headers = [...sessionHeaders(session), ...carried(request.headers)];
-  const bytes = Buffer.from(body);
   try {
     upstreams.dispatch(
       {
         ...{
           ...placedFully(request),
+          ...bodyOf(body),
           method: 'POST',
           era: 'session',
-          body: bytes,
           ...(session.id === undefined ? {} : { session: session.id }),
         },
         headers: [...postHeaders, ...headers],

@@ -196,7 +196,7 @@ describe('cancellation', () => {
     exchange.abort();
     expect((await over).failure).toMatchObject({ kind: 'aborted', sent: true });
     expect(seen.at(-1)?.body).toMatchObject({ method: 'notifications/cancelled', params: { requestId: running.body.id } });
-    expect(seen.at(-1)?.request.session).toBe('up-1');
+    expect(seen.at(-1)?.request).toMatchObject({ session: 'up-1', message: { kind: 'notification', method: 'notifications/cancelled' } });
     expect(running.aborted).toBe(true);
   });
 
@@ -238,7 +238,7 @@ describe('what is not bridged (docs/bridge.md)', () => {
       ]);
       const refusal = seen.find(({ body }) => body.id === 'theirs');
       expect(refusal?.body).toMatchObject({ error: { code: -32601, message: expect.stringContaining('2026-07-28') } });
-      expect(refusal?.request.session).toBe('up-1');
+      expect(refusal?.request).toMatchObject({ session: 'up-1', message: { kind: 'response' } });
     },
   );
 
