@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { callReached, cancelReached, heardOverHttp } from '../../compatibility/heard.ts';
 import { connectV2Modern } from '../../support/clients.ts';
 import { type EverythingServer, startEverythingServer } from '../../support/everything-server.ts';
 import { startTestGateway, type TestGateway } from '../../support/gateway.ts';
@@ -38,3 +39,17 @@ it.each(['child', 'shared', 'events'])(
     await client.close();
   },
 );
+
+it('a call that such a client gives up is given up behind the bridge, where only a message can say so', async () => {
+  const client = await connectV2Modern(`${gate.url}/mcp/events`, key);
+  const heard = heardOverHttp(events);
+  const after = (await heard.messages()).length;
+  const leave = new AbortController();
+  const long = { name: 'trigger-long-running-operation', arguments: { duration: 30, steps: 2 } };
+  const given = client.callTool(long, { signal: leave.signal }).catch(String);
+  await callReached(heard, { tool: long.name, after });
+  leave.abort();
+  await cancelReached(heard, after);
+  await given;
+  await client.close();
+});
