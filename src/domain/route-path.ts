@@ -30,9 +30,24 @@ export function readRoutePath(raw: string): RoutePath | undefined {
   }
 }
 
-/** Other ways in which a server may take a path: without regard to case, or to a slash at the end. Each is lower case. */
+/**
+ * One spelling for all that a server may take for the same: without regard to case in whichever direction (`ſ` is an upper-case `S`, the Kelvin sign a
+ * lower-case `k`), and to compatible forms of a character (Unicode Standard Annex 15).
+ */
+export function foldPath(plain: string): string {
+  return plain.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+}
+
+/**
+ * Other ways in which a server may take a path: without regard to case, to a slash at the end, or to dots and spaces at the end of a segment, which
+ * file systems of Windows drop. Each is folded.
+ */
 export function readingsOf(plain: string): string[] {
-  const folded = plain.normalize('NFC').toLowerCase();
+  const folded = foldPath(plain);
+  return [...new Set([folded, folded.replace(/[. ]+(?=\/|$)/g, '')].flatMap(withAndWithoutSlash))];
+}
+
+function withAndWithoutSlash(folded: string): string[] {
   const trimmed = folded.length > 1 && folded.endsWith('/') ? folded.slice(0, -1) : folded;
-  return [...new Set([folded, trimmed, `${trimmed}/`])];
+  return [folded, trimmed, `${trimmed}/`];
 }

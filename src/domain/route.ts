@@ -1,7 +1,7 @@
 import { compileGlob } from './glob.ts';
 import type { Micros } from './money.ts';
 import type { FoundRoute, Route, Routes, Rule } from './policy.ts';
-import { readingsOf } from './route-path.ts';
+import { foldPath, readingsOf } from './route-path.ts';
 
 /** One declared pass-through route, as the configuration has it, read and checked. */
 export interface RouteConfig {
@@ -60,7 +60,7 @@ function compile({ path, methods, scopes, price, websocket, cookies, to }: Route
     route: { rule, websocket, cookies, rewrite: rewriteTo(path, to) },
     methods: new Set(methods.includes('GET') && !websocket ? [...methods, 'HEAD'] : methods),
     matches: compileGlob(path, 'uri'),
-    matchesFolded: compileGlob(path.normalize('NFC').toLowerCase(), 'uri'),
+    matchesFolded: compileGlob(foldPath(path), 'uri'),
   };
 }
 
@@ -75,9 +75,8 @@ function rewriteTo(pattern: string, to: string | undefined): Route['rewrite'] {
 }
 
 function isMcp(sent: string, mcpPath: string): boolean {
-  const folded = decodeURIComponent(sent).toLowerCase();
-  const own = decodeURIComponent(mcpPath).toLowerCase().replace(/\/+$/, '');
-  return `${folded}/`.startsWith(`${own}/`) && (own !== '' || folded === '/');
+  const own = foldPath(decodeURIComponent(mcpPath)).replace(/\/+$/, '');
+  return readingsOf(decodeURIComponent(sent)).some((folded) => `${folded}/`.startsWith(`${own}/`) && (own !== '' || folded === '/'));
 }
 
 function otherMethods(matching: readonly Compiled[]): FoundRoute {

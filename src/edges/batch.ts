@@ -7,6 +7,7 @@ import type { Ports } from '../stages/ports.ts';
 import type { Reached, Received } from '../stages/reached.ts';
 import { refuse } from '../stages/refuse.ts';
 import { stand } from '../stages/stand.ts';
+import { createBatchRoom } from './batch-room.ts';
 import { type CapturedAnswer, createCapture, eventOf } from './captured-reply.ts';
 import { inTurns } from './in-turns.ts';
 
@@ -65,6 +66,7 @@ async function serveElements(serve: Serve, received: Received, elements: readonl
   const { reply, policy } = received;
   const capture = createCapture(reply);
   const stream = createBatchStream(reply);
+  const fitted = createBatchRoom(policy.limits.answerBytesMax);
   const served: Promise<void>[] = [];
   const answers = await inTurns(elements, elementsAtOnceMax, async (scanned): Promise<CapturedAnswer> => {
     const expects = !scanned.ok || scanned.message.kind === 'request';
@@ -79,7 +81,7 @@ async function serveElements(serve: Serve, received: Received, elements: readonl
     served.push(done);
     // A fault that ends the gateway's promise without an answer must not leave the batch waiting.
     done.then(captured.abandon, captured.abandon);
-    const answer = await captured.ended;
+    const answer = fitted({ ...received, scanned }, await captured.ended);
     if (expects) stream.answered(answer);
     return answer;
   });

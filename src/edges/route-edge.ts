@@ -22,9 +22,23 @@ export function serveUpgrades(
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
     outgoing.assignSocket(socket);
-    outgoing.once('finish', () => socket.end());
+    outgoing.once('finish', () => leave(socket));
     socket.on('error', () => socket.destroy());
     const upgrading = { socket, head, taken: () => outgoing.detachSocket(socket) };
     serve({ incoming, outgoing, upgrading });
   });
+}
+
+/** What a client gets to take its refusal and to close, in milliseconds. */
+const lastWritesMs = 5_000;
+
+/**
+ * Closes a connection that has left HTTP and became nothing. Nobody reads it any more, so whatever else the client sends, or its not closing, would
+ * keep it open for ever: what comes is dropped, and it is cut when the time is over.
+ */
+function leave(socket: Socket): void {
+  socket.end();
+  socket.resume();
+  const late = setTimeout(() => socket.destroy(), lastWritesMs);
+  socket.once('close', () => clearTimeout(late));
 }

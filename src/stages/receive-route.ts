@@ -6,6 +6,7 @@ import type { RouteArrived, RouteReceived } from './route-reached.ts';
 
 const path = /^\/passthrough\/([a-z0-9][a-z0-9_-]{0,62})(\/.*)$/;
 const methods: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+const methodOverride = /^(?:_method|x-(?:http-)?method(?:-override)?)$/i;
 const withBody: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Judges the HTTP form of a request for a pass-through route, and reads its body within the same bound as a message's. */
@@ -22,7 +23,16 @@ export async function receiveRoute(arrived: RouteArrived): Promise<RouteReceived
 /** The query goes on as it is, and stands in whatever the upstream logs: a key has no place in it (RFC 6750, section 2.3). */
 function refuseQuery(query: string): void {
   if (/[^!-~]/.test(query)) throw new Denial('INVALID_MESSAGE', { detail: 'The query holds characters that must be encoded.' });
-  if (redact(query) !== query) throw new Denial('INVALID_MESSAGE', { detail: 'A credential has no place in a query.' });
+  const parameters = [...new URLSearchParams(query)];
+  const holdsCredential = (text: string): boolean => redact(text) !== text;
+  // As it was sent, and as the server will read it.
+  if (holdsCredential(query) || parameters.flat().some(holdsCredential)) {
+    throw new Denial('INVALID_MESSAGE', { detail: 'A credential has no place in a query.' });
+  }
+  // Some servers take the method from there, and then it was another method that was judged (A13).
+  if (parameters.some(([name]) => methodOverride.test(name))) {
+    throw new Denial('INVALID_MESSAGE', { detail: 'A query cannot change the method: send the request with the method that is meant.' });
+  }
 }
 
 async function readBody({ verb, headers, policy, readBody: read }: RouteArrived): Promise<Buffer> {

@@ -217,7 +217,7 @@ describe('rotate', () => {
     ['24h', 86_400_000],
     ['1d', 86_400_000],
     ['90s', 90_000],
-  ])('lets both secrets open it for %s', async (overlap, ms) => {
+  ])('A36: lets both secrets open it for %s', async (overlap, ms) => {
     const { authority, key, id } = await withKey();
     const rotated = await rotate(authority, id, { overlap }, by);
     expect(rotated.record.previousUntil).toBe(new Date(startMs + ms).toISOString());

@@ -177,7 +177,7 @@ test('agree while leases are open, and after they were given back', async () => 
   await expect(stores.exported(next)).rejects.toThrow('1 calls or leases of gateways that ended are still held');
 });
 
-test('in Redis, a counter and a balance that were changed by hand are found', async () => {
+test('A44: in Redis, a counter and a balance that were changed by hand are found', async () => {
   const store = await openNew('redis');
   const use = await fill(store, stores.clock);
   await use.call(30);

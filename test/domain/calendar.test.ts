@@ -80,7 +80,7 @@ const instants = fc.oneof(
 const pers = fc.constantFrom<Exclude<Per, 'total'>>('minute', 'hour', 'day', 'week', 'month');
 
 describe('properties', () => {
-  it('windows tile time: each instant is in its window, and its neighbours meet it', () => {
+  it('A33: windows tile time: each instant is in its window, and its neighbours meet it', () => {
     fc.assert(
       fc.property(pers, fc.constantFrom(...zones), instants, (per, zone, now) => {
         const calendar = createCalendar();

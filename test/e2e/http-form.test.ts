@@ -488,20 +488,20 @@ describe('refusals by form', () => {
     });
   });
 
-  it('413: a declared length above the limit is refused before a byte of it was read', async () => {
+  it('A01: 413: a declared length above the limit is refused before a byte of it was read', async () => {
     await bench.refused({ reason: 'MESSAGE_TOO_LARGE', id: null, counted: true }, () =>
       answerTo(rawPost({ lines: [authorization, 'Content-Length: 99999999999'] })),
     );
   });
 
-  it('413: a client that sends a large body all the same can read the refusal', async () => {
+  it('A01: 413: a client that sends a large body all the same can read the refusal', async () => {
     const body = JSON.stringify(toolCall('echo', { text: 'x'.repeat(20_000_000) }));
     for (let round = 0; round < 5; round += 1) {
       await bench.refused({ reason: 'MESSAGE_TOO_LARGE', id: null, counted: true }, () => post(bench.url, { key: bench.key, body }));
     }
   });
 
-  it('413: so can one that sends it in chunks, without a length', async () => {
+  it('A01: 413: so can one that sends it in chunks, without a length', async () => {
     const chunk = Buffer.alloc(64 * 1024, 0x20);
     for (let round = 0; round < 5; round += 1) {
       await bench.refused({ reason: 'MESSAGE_TOO_LARGE', id: null, counted: true }, async () => {

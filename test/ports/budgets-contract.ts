@@ -60,7 +60,7 @@ export function budgetsContract(name: string, open: OpenSubject): void {
       );
     });
 
-    test('hold after a clock was ahead for some windows', async () => {
+    test('A33: hold after a clock was ahead for some windows', async () => {
       const key = await calls.minted('AAAAAAAA', { budgets: [budget(10, 'minute')], caps: [cap(2, 'minute')] });
       subject.clock.step(60 * minute);
       for (let at = 0; at < 3; at += 1) {
@@ -109,7 +109,7 @@ export function budgetsContract(name: string, open: OpenSubject): void {
         ]);
       });
 
-      test('count exactly as far as numbers go; beyond that a call is a fault that writes nothing', async () => {
+      test('A32: count exactly as far as numbers go; beyond that a call is a fault that writes nothing', async () => {
         const most = 1e15;
         const key = await calls.minted('AAAAAAAA', { budgets: [budget(1, 'total', { soft: true })] });
         for (let n = 0; n < 9; n += 1) await calls.spend(key, most);

@@ -150,7 +150,7 @@ export function keyChangesContract(name: string, open: OpenSubject): void {
     describe('rotation', () => {
       const secret = (text: string, until?: number) => ({ digest: digestOf(text), pepperId: 'p1', ...(until !== undefined && { until }) });
 
-      test('both secrets find the one record while they overlap, and the old one is unknown from its end on', async () => {
+      test('A36: both secrets find the one record while they overlap, and the old one is unknown from its end on', async () => {
         const key = testKey('AAAAAAAA', { digests: [secret('old')] });
         await subject.keyring.insert(key, by);
         const rotated = { ...key, digests: [secret('new'), secret('old', start + hour)], last4: 'newx', revision: 2 };

@@ -203,7 +203,7 @@ export function totalsContract(name: string, open: OpenSubject): void {
       expect(await usage(key)).toEqual([[0, 50]]);
     });
 
-    test('the largest numbers that can be counted never pass their limit', async () => {
+    test('A32: the largest numbers that can be counted never pass their limit', async () => {
       const key = await minted('AAAAAAAA');
       const most = Number.MAX_SAFE_INTEGER;
       expect((await admit(key, [perDay(most - 1, most)])).kind).toBe('admitted');

@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 describe('what Redis does to a gateway', () => {
-  it('killed under load: 503 on every replica and nothing reaches the upstream; back, it serves again by itself (A41)', async () => {
+  it('A42: killed under load: 503 on every replica and nothing reaches the upstream; back, it serves again by itself (A41)', async () => {
     const load = callAll();
     await load.answered(100);
     await redis.kill();
@@ -66,7 +66,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter(load);
   });
 
-  it('frozen: refusals come in time and nothing reaches the upstream; going on, it serves again by itself', async () => {
+  it('A42: frozen: refusals come in time and nothing reaches the upstream; going on, it serves again by itself', async () => {
     const load = callAll();
     await load.answered(100);
     redis.pause();
@@ -79,7 +79,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter(load);
   });
 
-  it('its scripts flushed again and again: each call is charged once', async () => {
+  it('A46: its scripts flushed again and again: each call is charged once', async () => {
     const load = callAll();
     for (let time = 0; time < 10; time += 1) {
       await load.answered(20);
@@ -89,7 +89,7 @@ describe('what Redis does to a gateway', () => {
     expect(outcomes.every(({ result }) => result === 'passed')).toBe(true);
   });
 
-  it('every connection cut again and again under load: no call is charged or made twice', async () => {
+  it('A43: every connection cut again and again under load: no call is charged or made twice', async () => {
     const load = callAll();
     for (let time = 0; time < 10; time += 1) {
       await load.answered(30);
@@ -100,7 +100,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter(load);
   });
 
-  it('out of memory: 503 and nothing is sent; with memory again it serves', async () => {
+  it('A45: out of memory: 503 and nothing is sent; with memory again it serves', async () => {
     await redis.cli('config', 'set', 'maxmemory', '1mb');
     ending.push(() => redis.cli('config', 'set', 'maxmemory', '0'));
     await refusedEverywhere('while Redis has no memory');
@@ -110,7 +110,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter();
   });
 
-  it('a value of another type in the place of an account: 503, nothing is sent, nothing is taken of the key', async () => {
+  it('A47: a value of another type in the place of an account: 503, nothing is sent, nothing is taken of the key', async () => {
     const name = `${prefixOf(partitionOf('account:payer'))}account:payer`;
     await soundAfter();
     const before = await usageOf(payer.id);

@@ -79,12 +79,14 @@ export function createPassExchange(request: PassRequest, receiver: AnswerReceive
       });
       if (!upgrading) return;
       made.prependListener('upgrade', opened);
-      made.prependListener('response', (refused: IncomingMessage) => {
-        // The library would write the upstream's own answer, headers and all, to the client.
-        Object.assign(refused, { upgrade: true });
-        receiver.onHead(refused.statusCode ?? 0, refused.headers);
-        refused.resume();
-        refused.once('close', end);
+      // The library, which begins to listen after this, would write the upstream's own answer, headers and all, to the client. No answer comes before.
+      queueMicrotask(() => {
+        made.removeAllListeners('response');
+        made.once('response', (refused: IncomingMessage) => {
+          receiver.onHead(refused.statusCode ?? 0, refused.headers);
+          refused.resume();
+          refused.once('close', end);
+        });
       });
     },
     answered(head) {

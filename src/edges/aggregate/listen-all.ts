@@ -16,6 +16,8 @@ interface Share {
   readonly captured: CapturedReply;
   /** What it agreed to tell, as its acknowledgement said; undefined until then. */
   agreed?: NotificationMessage;
+  /** Of what it said before all had agreed. */
+  earlyChars: number;
   ended?: CapturedAnswer;
 }
 
@@ -44,7 +46,10 @@ export async function listenAll(gathering: Gathering, message: RequestMessage): 
     // A member's answer says that its share has ended (subscriptions, graceful close): the others go on.
     if (said?.kind === 'response') return true;
     if (opened) return reply.write(writeEvent({ text }));
-    early.push(text);
+    // What comes before the acknowledgement waits for it; who says more than one event may hold is not waited for.
+    if (share) share.earlyChars += text.length;
+    if (share && share.earlyChars > policy.limits.eventBytesMax) share.captured.abandon();
+    else early.push(text);
     return true;
   };
   for (const member of members) shares.push(createShare(gathering, member, heard));
@@ -87,7 +92,7 @@ function createShare(gathering: Gathering, member: UpstreamPolicy, heard: (upstr
       return ready;
     },
   });
-  return { upstream: member.name, captured };
+  return { upstream: member.name, captured, earlyChars: 0 };
 }
 
 function acknowledgement(gathering: Gathering, message: RequestMessage, shares: readonly Share[]): string {

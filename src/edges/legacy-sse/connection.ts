@@ -13,6 +13,8 @@ export interface Connection {
   listening: boolean;
   /** The newest request of this stream: what ends its session is sent as that one was. */
   newest: Received;
+  /** Bytes of answers that the client has yet to take. */
+  readonly untaken: number;
   /** Messages under way. */
   readonly running: Set<Promise<void>>;
   /** Hands one message to the gateway; what it answers as a stream goes out as it comes, anything else is kept. */
@@ -31,7 +33,14 @@ export function createConnection(stream: Received): Connection {
   const capture = createCapture(reply);
   const captured = new Set<CapturedReply>();
   const running = new Set<Promise<void>>();
+  let untaken = 0;
+  reply.onDrain(() => {
+    untaken = 0;
+  });
   return {
+    get untaken() {
+      return untaken;
+    },
     session: undefined,
     listened: false,
     listening: false,
@@ -59,7 +68,9 @@ export function createConnection(stream: Received): Connection {
       return one;
     },
     deliver(body) {
-      if (!reply.closed) reply.write(eventOf(body));
+      if (reply.closed) return;
+      const isTaken = reply.write(eventOf(body));
+      untaken = isTaken ? 0 : untaken + body.length;
     },
     abandonAll() {
       for (const one of [...captured]) one.abandon();

@@ -29,7 +29,7 @@ export async function takePost(parts: LegacyParts, received: Received, sealed: s
     stand(request);
     connection = connectionOf(parts, { sealed, keyId: request.caller.key.id, path: request.path });
     message = messageOf(request);
-    if (connection.running.size >= messagesPerStreamMax) throw new Denial('OVERLOADED', { facts: { limit: messagesPerStreamMax } });
+    requireRoom(connection, request.policy.limits);
   } catch (thrown) {
     return refuse(ports, reached, thrown);
   }
@@ -46,6 +46,16 @@ export async function takePost(parts: LegacyParts, received: Received, sealed: s
   else if (body.length > 0) connection.deliver(body);
   const isInitialized = message.kind === 'notification' && message.method === 'notifications/initialized';
   if (isInitialized && status === 202) listen(parts, connection);
+}
+
+/** Whoever asks on and does not read what comes would have it all kept here (A15). */
+function requireRoom({ running, untaken }: Connection, { answerBytesMax }: Received['policy']['limits']): void {
+  if (running.size >= messagesPerStreamMax) throw new Denial('OVERLOADED', { facts: { limit: messagesPerStreamMax } });
+  if (untaken <= answerBytesMax) return;
+  throw new Denial('OVERLOADED', {
+    detail: 'The answers on this stream are not being read: read them first.',
+    facts: { limit: answerBytesMax },
+  });
 }
 
 function answerPost({ reply }: Received, { status, headers = {}, body }: Partial<CapturedAnswer> & { status: number }): void {

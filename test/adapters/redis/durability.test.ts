@@ -113,7 +113,7 @@ describe('fsync', () => {
     expect(connection.trouble()).toBeUndefined();
   });
 
-  test('a server that was started again without its limits is not used', async () => {
+  test('A45: a server that was started again without its limits is not used', async () => {
     const redis = await startRedis({ appendonly: 'always' });
     onTestFinished(() => redis.stop());
     const { add, connection } = await opened(redis.url, durability);

@@ -138,7 +138,7 @@ test('CLIENT PAUSE is a frozen server that ends by itself', async () => {
   expect(await untilDone(() => add('after'), recoveryMsMax)).toBeLessThan(recoveryMsMax);
 });
 
-test('SCRIPT FLUSH in the middle is not noticed', async () => {
+test('A46: SCRIPT FLUSH in the middle is not noticed', async () => {
   const { redis, connection } = await opened();
   const load = keepDoing(8, () => connection.run(count, ['kg:{p1}:'], ['flush']));
   for (let time = 1; time <= 5; time += 1) {
@@ -150,7 +150,7 @@ test('SCRIPT FLUSH in the middle is not noticed', async () => {
   expect(Number(await redis.cli('get', 'kg:{p1}:flush'))).toBe(done.length);
 });
 
-test('out of memory is a rejection, and what is there stays readable', async () => {
+test('A45: out of memory is a rejection, and what is there stays readable', async () => {
   const { redis, connection, add } = await opened();
   await add('before');
   await redis.cli('config', 'set', 'maxmemory', '1');
@@ -161,14 +161,14 @@ test('out of memory is a rejection, and what is there stays readable', async () 
   expect(await redis.cli('get', 'kg:{p1}:count')).toBe('2');
 });
 
-test('a name that is taken by another type is a rejection', async () => {
+test('A47: a name that is taken by another type is a rejection', async () => {
   const { redis, add } = await opened();
   await redis.cli('lpush', 'kg:{p1}:seen', 'x');
   expect(await rejection(add('1'))).toMatch(/WRONGTYPE/);
   expect(await redis.cli('exists', 'kg:{p1}:count')).toBe('0');
 });
 
-test('a script that does not end makes commands fail in time, until it is killed', async () => {
+test('A43: a script that does not end makes commands fail in time, until it is killed', async () => {
   const { redis, connection, add } = await opened({ args: ['--busy-reply-threshold', '100'] });
   await add('before');
   const endless = redis.cli('eval', 'while true do end', '0').catch(() => undefined);
@@ -180,7 +180,7 @@ test('a script that does not end makes commands fail in time, until it is killed
   expect(connection.trouble()).toBeUndefined();
 });
 
-test('a server that is a replica now is left for whoever the name leads to', async () => {
+test('A43: a server that is a replica now is left for whoever the name leads to', async () => {
   const { redis, connection, add } = await opened();
   await add('before');
   const made = Promise.withResolvers<void>();

@@ -220,7 +220,7 @@ describe('several at once', () => {
   });
 });
 
-describe('a failover that lost acknowledged writes', () => {
+describe('A44: a failover that lost acknowledged writes', () => {
   /** Sets a partition back to what it was, as another server does that had not got the last writes. */
   const setBack = async (life: JournalLife, partition: string, act: () => Promise<void>) => {
     const { client } = life.connection;

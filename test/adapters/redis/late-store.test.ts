@@ -43,7 +43,7 @@ test('a gateway that starts before the replica refuses everything until the repl
   expect(await once('first')).toBe(true);
 });
 
-test('a one-time id counts as used up only when the replica has it: after a failover it is used up too', async () => {
+test('A44: a one-time id counts as used up only when the replica has it: after a failover it is used up too', async () => {
   const { master, replica, stop } = await startPair();
   onTestFinished(stop);
   const { store, once } = await open(master.url);

@@ -69,7 +69,7 @@ test('a server that is frozen, gone or full is never answered for from memory', 
   await until(answers, 'the server answers again');
 });
 
-test('a store that takes no more writes has written nothing of a call: neither money nor half of its journal', async () => {
+test('A47: a store that takes no more writes has written nothing of a call: neither money nor half of its journal', async () => {
   await calls.funded('acme', 100);
   const key = await calls.minted('AAAAAAAA', { accountId: 'acme', budgets: [budget(100)] });
   await calls.admit(key, 60);
@@ -109,7 +109,7 @@ test('a key that is deleted while its calls run leaves nothing behind but the ac
   expect(await server.cli('EXISTS', inPartition.counters(partitionOf('account:acme'), 'AAAAAAAA'))).toBe('0');
 });
 
-test('counters that a failover has set back are not driven below zero, and the outcome is recorded all the same', async () => {
+test('A44: counters that a failover has set back are not driven below zero, and the outcome is recorded all the same', async () => {
   await calls.funded('acme', 100);
   const key = await calls.minted('AAAAAAAA', { accountId: 'acme', budgets: [budget(100)] });
   await calls.admit(key, 40);
@@ -129,7 +129,7 @@ test('counters that a failover has set back are not driven below zero, and the o
   expect([...chargesOf(await recordsOf(subject.journal)).values()]).toEqual([40, 30]);
 });
 
-test('a correction takes no more from a counter that a failover has set back than is in it', async () => {
+test('A44: a correction takes no more from a counter that a failover has set back than is in it', async () => {
   const key = await calls.minted('AAAAAAAA', { budgets: [budget(100)] });
   await calls.admit(key, 40);
   await subject.ledger.sweep({ now: start + hour });

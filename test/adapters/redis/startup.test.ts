@@ -120,7 +120,7 @@ describe('a real server', () => {
     },
   );
 
-  test('that evicts is refused, once there is a limit', async () => {
+  test('A45: that evicts is refused, once there is a limit', async () => {
     onTestFinished(async () => void (await redis.cli('config', 'set', 'maxmemory', '0', 'maxmemory-policy', 'noeviction')));
     await redis.cli('config', 'set', 'maxmemory-policy', 'allkeys-lru');
     expect(await check()).toEqual([expect.stringMatching(/There is no maxmemory yet/)]);

@@ -239,7 +239,7 @@ describe('a receiver that does not', () => {
     expect(ids(server)).toEqual(['main-1', 'main-1']);
   });
 
-  it('holds up no other, however long it takes', async () => {
+  it('A50: holds up no other, however long it takes', async () => {
     const { journal, start } = world();
     const stuck = await receiver(() => undefined);
     const fine = await receiver();
@@ -335,7 +335,7 @@ describe('trouble here', () => {
     expect(lines.map(({ level }) => level)).toEqual(['fault', 'fault']);
   });
 
-  it('closing breaks off an attempt that hangs, and says nothing of it', async () => {
+  it('A50: closing breaks off an attempt that hangs, and says nothing of it', async () => {
     const { duties, journal, lines, start } = world();
     const stuck = await receiver(() => undefined);
     journal.append('limit.threshold');
