@@ -3,6 +3,8 @@ import { createAssertions } from './adapters/assertions.ts';
 import { createKnownCallers } from './adapters/callers/known-callers.ts';
 import { createConditions } from './adapters/condition.ts';
 import { createLiveCalls, tendEveryMs } from './adapters/live-calls.ts';
+import { createLoad } from './adapters/load/load.ts';
+import { watchLoop } from './adapters/load/loop-lag.ts';
 import { createMetrics } from './adapters/metrics.ts';
 import { createRetries } from './adapters/retries.ts';
 import { createWebhooks, type Webhooks } from './adapters/sinks/webhooks.ts';
@@ -50,7 +52,9 @@ export async function composeGateway(config: Config, log: Log) {
   keyring.onChange((changed) => live.heard(changed));
   const opened = openUpstreams({ policy, clock, ledger, log });
   const { catalogue, toolPins, knownPins, heldTools } = composePins({ store, upstreams: opened.upstreams, policy, log });
-  const metrics = createMetrics({ running: () => live.size, upstreams: opened.health, heldTools });
+  const lag = watchLoop({ clock });
+  const load = createLoad({ limits: () => settings.now().config.limits, lag });
+  const metrics = createMetrics({ running: () => live.size, load, upstreams: opened.health, heldTools });
   const tally = createTally({ ledger, clock, log });
   const retries = createRetries({ clock, log });
   const ports: Ports = {
@@ -85,7 +89,7 @@ export async function composeGateway(config: Config, log: Log) {
   return {
     serve,
     servePassthrough: createPassthroughGateway(ports),
-    ...{ live, metrics, tally, ledger },
+    ...{ live, metrics, tally, ledger, load },
     journal,
     duties,
     webhooks,
@@ -106,7 +110,7 @@ export async function composeGateway(config: Config, log: Log) {
     trouble: () => store.trouble(),
     health: opened.health,
     boundTo: settings.boundTo,
-    ...changesOf({ settings, store, opened, webhooks, retries, toolPins }),
+    ...changesOf({ settings, store, opened, webhooks, retries, toolPins, lag }),
   };
 }
 
@@ -117,9 +121,10 @@ function changesOf(parts: {
   opened: OpenedUpstreams;
   webhooks: Webhooks;
   retries: { close(): void };
+  lag: { close(): void };
   toolPins: { close(): Promise<void> };
 }) {
-  const { settings, store, opened, webhooks, retries, toolPins } = parts;
+  const { settings, store, opened, webhooks, retries, toolPins, lag } = parts;
   return {
     /**
      * Swaps rules, upstreams, limits, credentials, peppers, seals and signing keys as a whole. Listeners and store stay as they were started.
@@ -134,6 +139,7 @@ function changesOf(parts: {
     },
     async close() {
       retries.close();
+      lag.close();
       await webhooks.close();
       await opened.close();
       await toolPins.close();

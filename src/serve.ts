@@ -4,7 +4,9 @@ import { type Composed, composeGateway } from './compose.ts';
 import { readConfig, requireConfig, type Surroundings } from './compose-store.ts';
 import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
+import { connectionsFor } from './edges/descriptors.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
+import type { RequestPlace } from './ports/load.ts';
 import type { Log } from './ports/observe.ts';
 import { startRounds } from './rounds.ts';
 import { systemClock } from './system-clock.ts';
@@ -36,15 +38,18 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   const running = new Set<Promise<void>>();
   let draining = false;
 
-  const track = (call: Promise<void>): Promise<void> => {
+  const track = ({ place }: { place?: RequestPlace }, call: Promise<void>): Promise<void> => {
     running.add(call);
-    return call.finally(() => running.delete(call));
+    return call.finally(() => {
+      running.delete(call);
+      place?.leave();
+    });
   };
   let listeners: Serving;
   try {
     listeners = await openListeners({
-      serve: (arrived) => track(composed.serve({ ...arrived, draining })),
-      servePassthrough: (arrived) => track(composed.servePassthrough({ ...arrived, draining })),
+      serve: (arrived) => track(arrived, composed.serve({ ...arrived, draining })),
+      servePassthrough: (arrived) => track(arrived, composed.servePassthrough({ ...arrived, draining })),
       api: composed.api,
       policy: composed.policy,
       clock: systemClock,
@@ -52,6 +57,8 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       publicJwks: composed.publicJwks,
       listen: config.listen,
       limits: config.limits,
+      connections: connectionsFor(config.limits.connectionsMax, log),
+      load: composed.load,
       metrics: composed.metrics,
       version,
       trouble: () => composed.trouble(),

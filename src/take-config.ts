@@ -17,7 +17,7 @@ export async function takeConfig(composed: Composed, { next, config, log }: { ne
   for (const section of ['listen', 'store', 'redis', 'scopes', 'stepUp'] as const) {
     if (JSON.stringify(next.config[section]) !== JSON.stringify(config[section])) warnOfRestart(log, section);
   }
-  for (const limit of ['headerBytesMax', 'headersTimeoutMs', 'bodyTimeoutMs', 'connectionsMax'] as const) {
+  for (const limit of ['headerBytesMax', 'headersTimeoutMs', 'bodyTimeoutMs', 'connectionsMax', 'connectionsPerAddressMax'] as const) {
     if (next.config.limits[limit] !== config.limits[limit]) warnOfRestart(log, `limits.${limit}`);
   }
   for (const setting of ['retain', 'archive'] as const) {

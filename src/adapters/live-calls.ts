@@ -1,3 +1,4 @@
+import { createCounts } from '../domain/counts.ts';
 import { Denial } from '../domain/denial.ts';
 import { deadReason, holdsSecret } from '../domain/key.ts';
 import type { Caller, Callers } from '../ports/callers.ts';
@@ -48,12 +49,13 @@ export function createLiveCalls(options: {
   ledger: Pick<Ledger, 'renew'>;
   clock: Clock;
   log: Log;
-  limits: () => { streamsMax: number; streamsPerKeyMax: number; holdMsMax: number };
+  limits: () => { streamsMax: number; streamsPerKeyMax: number; streamsPerAddressMax: number; holdMsMax: number };
 }): LiveCalls {
   const { callers, ledger, clock, log } = options;
   const keys = new Map<string, LiveKey>();
   let size = 0;
   let streams = 0;
+  const streamsFrom = createCounts();
   let ended: 'streams' | 'all' | undefined;
   let tending = false;
   let storeHeardAt = clock.monotonic();
@@ -126,11 +128,13 @@ export function createLiveCalls(options: {
     key.entries.add(running);
     key.streams += stream;
     streams += stream;
+    if (stream > 0 && entry.address !== undefined) streamsFrom.add(entry.address, 1);
     size += 1;
     return () => {
       if (!key.entries.delete(running)) return;
       key.streams -= stream;
       streams -= stream;
+      if (stream > 0 && entry.address !== undefined) streamsFrom.add(entry.address, -1);
       size -= 1;
       if (key.entries.size === 0) keys.delete(key.id);
     };
@@ -143,9 +147,13 @@ export function createLiveCalls(options: {
     enter(entry) {
       // A request that came before the drain began may get here only after everything was cut.
       if (ended === 'all' || (ended === 'streams' && entry.kind === 'stream')) throw new Denial('DRAINING');
-      const { streamsMax, streamsPerKeyMax } = options.limits();
-      if (entry.kind === 'stream' && (streams >= streamsMax || (keys.get(entry.keyId)?.streams ?? 0) >= streamsPerKeyMax)) {
-        throw new Denial('OVERLOADED', { detail: 'Too many open streams.', facts: { retryAfterMs: 1000 } });
+      if (entry.kind === 'stream') {
+        const { streamsMax, streamsPerKeyMax, streamsPerAddressMax } = options.limits();
+        const ofKey = keys.get(entry.keyId)?.streams ?? 0;
+        const ofAddress = entry.address === undefined ? 0 : streamsFrom.of(entry.address);
+        if (streams >= streamsMax || ofKey >= streamsPerKeyMax || ofAddress >= streamsPerAddressMax) {
+          throw new Denial('OVERLOADED', { detail: 'Too many open streams.', facts: { retryAfterMs: 1000 } });
+        }
       }
       // What enters was admitted by the store a moment ago.
       storeHeardAt = clock.monotonic();

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { isNamedMethod } from '../domain/method.ts';
 import type { UpstreamHealth } from '../domain/upstream-terms.ts';
+import type { Load } from '../ports/load.ts';
 import type { Metrics } from '../ports/observe.ts';
 
 export interface PrometheusMetrics extends Metrics {
@@ -28,6 +29,7 @@ const stateNumbers = { closed: 0, 'half-open': 1, open: 2 } as const;
  */
 export function createMetrics(options: {
   running: () => number;
+  load: Pick<Load, 'requests' | 'bodyBytes' | 'lagMs'>;
   upstreams: () => readonly UpstreamHealth[];
   heldTools: () => Promise<ReadonlyMap<string, number>>;
 }): PrometheusMetrics {
@@ -58,6 +60,12 @@ export function createMetrics(options: {
     labelNames: ['upstream'],
     registers: [registry],
   });
+  const connectionsRefused = new Counter({
+    name: 'keygate_connections_refused_total',
+    help: 'Connections of agents that were closed at once: there were as many as may be, of all or of their address.',
+    registers: [registry],
+  });
+  gaugeLoad(registry, options.load);
   new Gauge({
     name: 'keygate_running',
     help: 'Calls and streams that run now.',
@@ -86,9 +94,26 @@ export function createMetrics(options: {
     },
     configuration: (event) => configurations.inc({ event }),
     overSoftLimit: (upstream) => soft.inc({ upstream }),
+    connectionRefused: () => connectionsRefused.inc(),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
+}
+
+function gaugeLoad(registry: Registry, load: Pick<Load, 'requests' | 'bodyBytes' | 'lagMs'>): void {
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  gauge('keygate_requests_under_way', 'Requests under way, without streams.', () => load.requests);
+  gauge('keygate_request_body_bytes', 'Bytes of request bodies that are kept.', () => load.bodyBytes);
+  gauge('keygate_event_loop_lag_seconds', 'The longest that the event loop was late within the last minute.', () => load.lagMs() / 1000);
 }
 
 function gaugeUpstreams(registry: Registry, upstreams: () => readonly UpstreamHealth[]): void {

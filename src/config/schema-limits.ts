@@ -14,8 +14,13 @@ export interface Limits {
   headersTimeoutMs: number;
   bodyTimeoutMs: number;
   connectionsMax: number;
+  connectionsPerAddressMax: number;
+  requestsMax: number;
+  bodiesBytesMax: number;
+  loopLagMsMax: number;
   streamsMax: number;
   streamsPerKeyMax: number;
+  streamsPerAddressMax: number;
   heartbeatMs: number;
   drainMsMax: number;
   failedAuthPerMinuteMax: number;
@@ -31,7 +36,11 @@ const largestBytes = 256 * 1024 ** 2;
 const longestMs = 2 ** 31 - 1;
 const largestCount = 100_000_000;
 
+/** All bodies together are no single string. */
+const largestTotalBytes = 1024 ** 4;
+
 const bytes = limit(readBytes, largestBytes, '256MiB');
+const total = limit(readBytes, largestTotalBytes, '1TiB');
 const ms = limit(readMilliseconds, longestMs, '24d');
 const count = limit(readCount, largestCount, '100000000');
 
@@ -46,8 +55,16 @@ export const limitsSchema = z
     headersTimeoutMs: ms(10_000, 'Longest time a client may take to send its request head.'),
     bodyTimeoutMs: ms(30_000, 'Longest time a client may take to send its request body.'),
     connectionsMax: count(10_000, 'Open client connections.'),
+    connectionsPerAddressMax: count(
+      8_000,
+      'Open client connections of one address, or one IPv6 /64; those of trusted proxies are not counted.',
+    ),
+    requestsMax: count(2_000, 'Requests under way; one more is refused with OVERLOADED. Streams are not counted.'),
+    bodiesBytesMax: total('256MiB', 'Bytes of all request bodies that are under way.'),
+    loopLagMsMax: ms(500, 'Standing delay of the event loop; with more, new requests are refused with OVERLOADED.'),
     streamsMax: count(5_000, 'Open streams.'),
     streamsPerKeyMax: count(100, 'Open streams of one key.'),
+    streamsPerAddressMax: count(5_000, 'Open streams of one address.'),
     heartbeatMs: ms(15_000, 'Time between two comments in a quiet stream.'),
     drainMsMax: ms(25_000, 'Longest time running calls get when the process is asked to stop.'),
     failedAuthPerMinuteMax: count(1_000, 'Failed authentications per address and minute.'),

@@ -4,8 +4,8 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 /** Tells whose address a request came from. Only proxies named in `listen.trustedProxies` are believed about others. */
 export type ClientAddress = (incoming: IncomingMessage) => string;
 
-/** @param trustedProxies CIDR blocks or single addresses */
-export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
+/** Whether an address is one of the proxies that are believed. @param trustedProxies CIDR blocks or single addresses */
+export function createTrust(trustedProxies: readonly string[]): (address: string) => boolean {
   const trusted = new BlockList();
   for (const block of trustedProxies) {
     const [address = '', bits] = block.split('/');
@@ -13,8 +13,15 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
     if (bits === undefined) trusted.addAddress(address, family);
     else trusted.addSubnet(address, Number(bits), family);
   }
-  const isTrusted = (address: string) => isIP(address) !== 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return (claimed) => {
+    const address = plain(claimed);
+    return trustedProxies.length > 0 && isIP(address) !== 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  };
+}
 
+/** @param trustedProxies CIDR blocks or single addresses */
+export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
+  const isTrusted = createTrust(trustedProxies);
   return (incoming) => {
     let address = plain(incoming.socket.remoteAddress ?? 'unknown');
     if (trustedProxies.length === 0 || !isTrusted(address)) return address;

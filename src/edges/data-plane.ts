@@ -3,6 +3,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import type { Policy } from '../domain/policy.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Load } from '../ports/load.ts';
 import type { Arrived } from '../stages/reached.ts';
 import type { RouteArrived } from '../stages/route-reached.ts';
 import { apiApp } from './api/app.ts';
@@ -22,6 +23,7 @@ export interface DataEdge {
   readonly newId: () => string;
   readonly publicJwks: () => object;
   readonly api: ApiDeps;
+  readonly load: Pick<Load, 'enter'>;
 }
 
 /**
@@ -81,6 +83,7 @@ export function arriveAtRoute(
 function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'incoming' | 'outgoing'>): Omit<Arrived, 'draining'> {
   const policy = edge.policy();
   const requestId = edge.newId();
+  const place = edge.load.enter();
   const { origin } = incoming.headers;
   const cors = origin !== undefined && policy.origins.has(origin) ? corsHeaders(origin) : {};
   const { method = '', url = '', headers, rawHeaders, httpVersion } = incoming;
@@ -95,9 +98,10 @@ function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'inco
     headers,
     rawHeaders,
     address: edge.clientAddress()(incoming),
-    readBody: (bytesMax) => readBody(incoming, bytesMax),
-    reply: replyOn(outgoing, { always: { 'x-request-id': requestId, ...cors }, stallMsMax: policy.limits.upstreamTimeoutMs }),
+    readBody: (bytesMax) => readBody(incoming, bytesMax, place),
+    reply: replyOn(outgoing, { always: { 'x-request-id': requestId, ...cors }, stallMsMax: policy.limits.upstreamTimeoutMs, place }),
     policy,
+    place,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { RequestPlace } from '../ports/load.ts';
 import type { Reply } from '../ports/reply.ts';
 
 export interface ReplyTerms {
@@ -6,6 +7,8 @@ export interface ReplyTerms {
   readonly always: Readonly<Record<string, string>>;
   /** Milliseconds for which a client may take nothing of what waits for it. */
   readonly stallMsMax: number;
+  /** Whose answer it is. */
+  readonly place?: Pick<RequestPlace, 'giveWay'>;
 }
 
 /** The raw outgoing response as a Reply. */
@@ -17,10 +20,12 @@ export function replyOn(outgoing: ServerResponse, terms: ReplyTerms): Reply {
 class OutgoingReply implements Reply {
   private readonly outgoing: ServerResponse;
   private readonly watch: () => void;
+  private readonly place: ReplyTerms['place'];
   private carried: Readonly<Record<string, string>>;
 
-  constructor(outgoing: ServerResponse, { always, stallMsMax }: ReplyTerms) {
+  constructor(outgoing: ServerResponse, { always, stallMsMax, place }: ReplyTerms) {
     this.outgoing = outgoing;
+    this.place = place;
     this.watch = stallWatch(outgoing, stallMsMax);
     this.carried = always;
   }
@@ -54,6 +59,8 @@ class OutgoingReply implements Reply {
   }
 
   end(chunk?: Buffer | string): void {
+    // Whoever has its answer may call again before this call is settled.
+    this.place?.giveWay();
     this.outgoing.end(chunk);
     // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
     if (this.outgoing.writableLength > 0) this.watch();

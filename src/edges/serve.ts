@@ -1,9 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import { denialTable } from '../domain/denial.ts';
+import type { Load } from '../ports/load.ts';
+import type { Metrics } from '../ports/observe.ts';
 import { type AdminEdge, adminApp } from './admin.ts';
 import type { ApiDeps, ApiParts } from './api/deps.ts';
-import { type ClientAddress, createClientAddress } from './client-address.ts';
+import { type ClientAddress, createClientAddress, createTrust } from './client-address.ts';
+import { capConnections } from './connection-cap.ts';
 import { arriveAtRoute, type DataEdge, dataFetch } from './data-plane.ts';
+import type { ConnectionBounds } from './descriptors.ts';
 import { type Fetch, listen } from './listen.ts';
 import { asksForWebsocket, serveUpgrades } from './route-edge.ts';
 import type { UnreadAnswer } from './unread-request.ts';
@@ -16,8 +20,10 @@ export interface Served extends Omit<DataEdge, 'clientAddress' | 'api'> {
     readonly admin: { readonly host: string; readonly port: number };
     readonly trustedProxies: readonly string[];
   };
-  readonly limits: { headerBytesMax: number; headersTimeoutMs: number; bodyTimeoutMs: number; connectionsMax: number };
-  readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
+  readonly limits: { headerBytesMax: number; headersTimeoutMs: number; bodyTimeoutMs: number; connectionsPerAddressMax: number };
+  readonly connections: ConnectionBounds;
+  readonly load: Load;
+  readonly metrics: Pick<Metrics, 'connectionRefused'> & { readonly text: () => Promise<string>; readonly contentType: string };
   readonly version: string;
   /** Why the store or anything else keeps this process from serving, or undefined. */
   readonly trouble: () => string | undefined;
@@ -38,18 +44,19 @@ export interface Serving {
 export async function openListeners(served: Served): Promise<Serving> {
   const clientAddress: ClientAddress = createClientAddress(served.listen.trustedProxies);
   let draining = false;
-  const notReady = () => (draining ? 'draining' : served.trouble());
+  const notReady = () => (draining ? 'draining' : (served.trouble() ?? served.load.trouble()));
   const api: ApiDeps = {
     ...served.api,
     version: served.version,
     clientAddress,
     adminHost: served.listen.admin.host,
     draining: () => draining,
+    load: served.load,
   };
   const admin = await listen({
     fetch: adminApp({ ...served, api, notReady }).fetch as Fetch,
     ...served.listen.admin,
-    limits: served.limits,
+    limits: { ...served.limits, connectionsMax: served.connections.admin },
     unread: unreadProblem,
   });
   try {
@@ -58,10 +65,18 @@ export async function openListeners(served: Served): Promise<Serving> {
       fetch: dataFetch(edge) as Fetch,
       mayUpgrade: asksForWebsocket,
       ...served.listen.mcp,
-      limits: served.limits,
+      limits: { ...served.limits, connectionsMax: served.connections.data },
       unread(status, address) {
         served.api.tally.count('INVALID_MESSAGE', address);
         return unreadMessage(status, served.newId());
+      },
+    });
+    capConnections(data.server, {
+      perAddressMax: served.limits.connectionsPerAddressMax,
+      isTrusted: createTrust(served.listen.trustedProxies),
+      refused(address) {
+        served.metrics.connectionRefused();
+        served.api.tally.count('OVERLOADED', address);
       },
     });
     serveUpgrades(data.server, ({ upgrading, ...client }) => void served.servePassthrough(arriveAtRoute(edge, client, upgrading)));

@@ -4,6 +4,8 @@ import type { Caller } from './callers.ts';
 /** A call or stream that is running in this process. */
 export interface LiveEntry {
   readonly keyId: string;
+  /** Where it came from; absent where that is not known. */
+  readonly address?: string;
   /** Absent for what takes no reservation: notifications, ping, answers to server requests. */
   readonly hold?: { readonly root: LedgerRoot; readonly reservationId: string; readonly until: number };
   /** When the access token that opened this ends, ms since the epoch; absent where the key itself did. */

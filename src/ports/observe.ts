@@ -14,6 +14,8 @@ export interface Metrics {
   configuration(event: 'reloaded' | 'rejected'): void;
   /** An admitted call went beyond a soft limit. */
   overSoftLimit(upstream: string): void;
+  /** A client's connection was closed before it said anything: there are as many as may be, of all or of its address. */
+  connectionRefused(): void;
 }
 
 /** Counts refusals that are not journalled one by one: a flood must not fill the disk. */

@@ -24,6 +24,7 @@ async function attemptOrRefuse(ports: ForwardPorts, admitted: RouteAdmitted): Pr
     if (admitted.reply.closed) return { status: 'client-gone', ending: 'not-sent' };
     const { ended, receiver, entry, begun } = carry(ports, admitted);
     const leave = ports.live.enter(entry);
+    if (entry.kind === 'stream') admitted.place?.giveWay();
     try {
       begun(ports.passthrough.dispatch(request, receiver));
       return await ended;
@@ -94,11 +95,12 @@ function relayUpgrade(status: number, abort: () => void): Relay {
 }
 
 function liveEntry(admitted: RouteAdmitted, stream: Pick<LiveEntry, 'streaming' | 'cut'> & { cut: (why: CutReason) => void }): LiveEntry {
-  const { caller, reservation, upgrading } = admitted;
+  const { caller, reservation, upgrading, address } = admitted;
   const { accessToken, digest } = caller;
   let current = admitted;
   return {
     keyId: caller.key.id,
+    address,
     ...(accessToken === undefined ? {} : { expiresAt: accessToken.expiresAt }),
     ...(digest === undefined ? {} : { digest }),
     ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),

@@ -129,14 +129,18 @@ function failedBeforeHead(failure: UpstreamFailure, { cut, clientGone }: { cut: 
 }
 
 function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEntry, 'streaming' | 'cut' | 'rejudge'>): () => void {
-  const { reservation, caller, intent } = admitted;
+  const { reservation, caller, intent, address, place } = admitted;
   const { accessToken, digest } = caller;
-  return ports.live.enter({
+  const isWaiting = waits(intent);
+  const leave = ports.live.enter({
     keyId: caller.key.id,
+    address,
     ...(accessToken === undefined ? {} : { expiresAt: accessToken.expiresAt }),
     ...(digest === undefined ? {} : { digest }),
     ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),
-    kind: waits(intent) ? 'stream' : 'call',
+    kind: isWaiting ? 'stream' : 'call',
     ...stream,
   });
+  if (isWaiting) place?.giveWay();
+  return leave;
 }

@@ -1,6 +1,7 @@
 import { decodeHeaderValue, encodeHeaderValue } from '../domain/header-value.ts';
 import type { Message, RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
+import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { UpstreamRequest } from '../ports/upstreams.ts';
@@ -9,7 +10,8 @@ import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
 /** Client headers that mean something to an upstream. Everything else stays here: credentials, cookies, Origin, forwarding claims. */
-const passed = ['mcp-protocol-version', 'traceparent', 'tracestate', 'baggage'] as const;
+const passed = ['traceparent', 'tracestate', 'baggage'] as const;
+const version = 'mcp-protocol-version';
 
 /** The one request the upstream gets: the scanned bytes, the upstream's own credential, and who is behind it. */
 export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admitted): Promise<UpstreamRequest> {
@@ -19,9 +21,12 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   const headers: string[] = ['accept', verb === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
   const body = bodyOf(intent);
   if (body) headers.push('content-type', 'application/json');
+  // One of the versions that there are: its era was judged.
+  if (typeof sent[version] === 'string') headers.push(version, sent[version]);
   for (const name of passed) {
     const value = sent[name];
-    if (typeof value === 'string') headers.push(name, value);
+    // A key in the wrong header is still a key (A10).
+    if (typeof value === 'string' && redact(value) === value) headers.push(name, value);
   }
   if (admitted.era === 'stateless') headers.push(...mirrorHeaders(admitted));
   if (session !== undefined) headers.push('mcp-session-id', session);

@@ -10,6 +10,7 @@ import type { Place, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
 import type { RecordFacts } from '../domain/record.ts';
 import type { RunningTotal } from '../domain/risk.ts';
 import type { Caller } from '../ports/callers.ts';
+import type { RequestPlace } from '../ports/load.ts';
 import type { Reply } from '../ports/reply.ts';
 
 /**
@@ -44,6 +45,8 @@ export interface Arrived {
    * request against the rates of its key.
    */
   readonly member?: string;
+  /** What it takes of the process. Absent where nobody counts, as in tests of single stages. */
+  readonly place?: RequestPlace;
 }
 
 export type Verb = 'POST' | 'GET' | 'DELETE';

@@ -12,6 +12,7 @@ const withBody: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
 /** Judges the HTTP form of a request for a pass-through route, and reads its body within the same bound as a message's. */
 export async function receiveRoute(arrived: RouteArrived): Promise<RouteReceived> {
   if (arrived.draining) throw new Denial('DRAINING');
+  if (arrived.place?.refusal) throw arrived.place.refusal;
   refuseAmbiguousHeaders(arrived);
   refuseForeignOrigin(arrived);
   if (!methods.includes(arrived.verb)) throw new Denial('METHOD_NOT_ALLOWED', { facts: { allow: methods } });

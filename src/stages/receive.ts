@@ -11,6 +11,7 @@ export async function receive(arrived: Arrived | Received): Promise<Received> {
   // An edge that divides what came has received it already: its bytes are scanned, its form is judged.
   if ('scanned' in arrived) return arrived;
   if (arrived.draining) throw new Denial('DRAINING');
+  if (arrived.place?.refusal) throw arrived.place.refusal;
   refuseAmbiguousHeaders(arrived);
   refuseForeignOrigin(arrived);
   const verb = readVerb(arrived);

@@ -24,7 +24,7 @@ function prepare(...records: KeyRecord[]) {
     ledger: { renew: async () => true },
     clock,
     log: { note: () => undefined, warn: () => undefined, fault: (message) => void faults.push(message) },
-    limits: () => ({ streamsMax: 1_000, streamsPerKeyMax: 1_000, holdMsMax: 120_000 }),
+    limits: () => ({ streamsMax: 1_000, streamsPerKeyMax: 1_000, streamsPerAddressMax: 10_000, holdMsMax: 120_000 }),
   });
   const enter = (keyId: string, more: Partial<LiveEntry> = {}) => {
     const cuts: string[] = [];

@@ -14,7 +14,7 @@ function live(record: KeyRecord) {
     ledger: { renew: async () => true } as never,
     clock,
     log: { note: () => undefined, warn: () => undefined, fault: () => undefined },
-    limits: () => ({ streamsMax: 10, streamsPerKeyMax: 10, holdMsMax: 120_000 }),
+    limits: () => ({ streamsMax: 10, streamsPerKeyMax: 10, streamsPerAddressMax: 10_000, holdMsMax: 120_000 }),
   });
   const cuts: string[] = [];
   const enter = (more: Partial<LiveEntry>) =>

@@ -28,7 +28,7 @@ function prepare() {
     } as unknown as Ledger,
     clock: { now: () => now, monotonic: () => now },
     log: { note: () => undefined, warn: () => undefined, fault: (message) => void faults.push(message) },
-    limits: () => ({ streamsMax: 10, streamsPerKeyMax: 10, holdMsMax: 120_000 }),
+    limits: () => ({ streamsMax: 10, streamsPerKeyMax: 10, streamsPerAddressMax: 10_000, holdMsMax: 120_000 }),
   });
   const enter = (kind: LiveEntry['kind'], cuts: string[] = []) =>
     live.enter({

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { createMetrics } from '../../src/adapters/metrics.ts';
 
+const idle = { requests: 0, bodyBytes: 0, lagMs: () => 0 };
+
 /** The values of the label `method` that the counter of requests shows. */
 async function methodsSeen(methods: readonly string[]): Promise<string[]> {
-  const metrics = createMetrics({ running: () => 0, upstreams: () => [], heldTools: async () => new Map([['wiki', 2]]) });
+  const metrics = createMetrics({ running: () => 0, load: idle, upstreams: () => [], heldTools: async () => new Map([['wiki', 2]]) });
   for (const method of methods) metrics.request({ upstream: 'none', method, decision: 'refused', reason: 'TOKEN_MISSING', seconds: 0 });
   const text = await metrics.text();
   return [...text.matchAll(/^keygate_requests_total\{.*?method="([^"]*)"/gm)].map(([, method = '']) => method);
@@ -26,7 +28,7 @@ test('upstreams show their state and load, and one that has left shows nothing',
     { upstream: 'notes', state: 'half-open', inflight: 1, waiting: 0 },
   ] as const;
   let shown: typeof upstreams | readonly [] = upstreams;
-  const metrics = createMetrics({ running: () => 0, upstreams: () => shown, heldTools: async () => new Map() });
+  const metrics = createMetrics({ running: () => 0, load: idle, upstreams: () => shown, heldTools: async () => new Map() });
   const text = await metrics.text();
   for (const line of [
     'state{upstream="wiki"} 2',

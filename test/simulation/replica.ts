@@ -88,7 +88,12 @@ export function startReplica(
     toolPins: { ready: async () => undefined, heldBack: () => undefined, sight: () => new Set() },
     assertions: { sign: async () => 'assertion' },
     seal: createSeal({ secrets: config.keys.seal, random: chance.bytes }),
-    metrics: { request: () => undefined, configuration: () => undefined, overSoftLimit: () => undefined },
+    metrics: {
+      request: () => undefined,
+      configuration: () => undefined,
+      overSoftLimit: () => undefined,
+      connectionRefused: () => undefined,
+    },
     tally: { count: () => undefined, missed: () => undefined },
     retries: createRetries({ clock, log }),
     hashArguments: () => undefined,

@@ -45,9 +45,11 @@ export async function answerRequest(deps: ApiDeps, exchange: Exchange, { incomin
   const address = deps.clientAddress(incoming);
   const arrived = { requestId, at: deps.authority.clock.now(), headers, address, policy, reply };
   const path = (incoming.url ?? '').replace(/\?.*$/s, '');
+  const place = exchange.listener === 'data' ? deps.load.enter() : undefined;
   let caller: Caller | undefined;
   try {
     if (deps.draining()) throw new Denial('DRAINING');
+    if (place?.refusal) throw place.refusal;
     refuseBadForm(incoming, { policy, adminHost: exchange.listener === 'admin' ? deps.adminHost : undefined });
     caller = await asStored(deps, await authenticate(deps, arrived));
     if (!caller.admitsAddress(address)) throw new Denial('ADDRESS_NOT_ALLOWED');
@@ -55,7 +57,7 @@ export async function answerRequest(deps: ApiDeps, exchange: Exchange, { incomin
     await refuseFlood(deps, caller);
     const operation = operationOf(exchange);
     await permitOperation(deps, operation, { caller, listener: exchange.listener, id: exchange.id, at: arrived.at });
-    const body = await bodyOf(operation, { headers, readBody: (bytesMax) => readBody(incoming, bytesMax) }, policy.limits);
+    const body = await bodyOf(operation, { headers, readBody: (bytesMax) => readBody(incoming, bytesMax, place) }, policy.limits);
     const asked = {
       ...arrived,
       caller,
@@ -79,6 +81,8 @@ export async function answerRequest(deps: ApiDeps, exchange: Exchange, { incomin
     // The path as the document has it: people paste whole keys where ids belong (I5).
     const method = exchange.operation && `${incoming.method} /api/v1${exchange.operation.path}`;
     await refuseRequest(deps, { thrown, caller, method, address, requestId, reply });
+  } finally {
+    place?.leave();
   }
 }
 

@@ -5,6 +5,7 @@ import type { StepUp } from '../../authority/step-up.ts';
 import type { UpstreamConfig } from '../../config/schema.ts';
 import type { Policy } from '../../domain/policy.ts';
 import type { Caller, Callers } from '../../ports/callers.ts';
+import type { Load } from '../../ports/load.ts';
 import type { Log, Tally } from '../../ports/observe.ts';
 import type { Replays } from '../../ports/replays.ts';
 import type { Throttle } from '../../ports/throttle.ts';
@@ -41,4 +42,6 @@ export interface ApiEdge {
   /** The host that the admin listener is configured for. */
   readonly adminHost: string;
   readonly draining: () => boolean;
+  /** What requests of keys take part in; operators get in whatever agents have taken. */
+  readonly load: Pick<Load, 'enter'>;
 }

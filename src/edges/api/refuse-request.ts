@@ -55,7 +55,8 @@ async function journalRefusal(
   { caller, method, address, requestId }: Refused,
 ): Promise<void> {
   if (caller === undefined || problem.status === 429) {
-    if (problem.status === 401 || problem.status === 429) deps.tally.count(problem.reason as Denial['reason'], address);
+    if (problem.status === 401 || problem.status === 429 || problem.reason === 'OVERLOADED')
+      deps.tally.count(problem.reason as Denial['reason'], address);
     return;
   }
   if (problem.status !== 403) return;

@@ -58,6 +58,7 @@ async function holdOpen({ ports, serve, connections }: LegacyParts, admitted: Ad
   const id = ports.newId();
   const { promise: over, resolve: end } = Promise.withResolvers<void>();
   const leave = enterLive(ports, { admitted, connection, end });
+  admitted.place?.giveWay();
   if (reply.closed) end();
   reply.onGone(end);
   connections.set(id, connection);
@@ -79,11 +80,12 @@ function enterLive(
   { live }: Pick<Ports, 'live'>,
   { admitted, connection, end }: { admitted: Admitted; connection: Connection; end: () => void },
 ): () => void {
-  const { caller, reservation } = admitted;
+  const { caller, reservation, address } = admitted;
   const { accessToken, digest } = caller;
   let current = admitted;
   return live.enter({
     keyId: caller.key.id,
+    address,
     ...(accessToken && { expiresAt: accessToken.expiresAt }),
     ...(digest !== undefined && { digest }),
     ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),

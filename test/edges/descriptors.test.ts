@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { connectionBounds, descriptorsMax } from '../../src/edges/descriptors.ts';
+
+it('as configured where the system allows it, or does not say', () => {
+  expect(connectionBounds(10_000, undefined)).toEqual({ data: 10_000, admin: 10_000, lowered: false });
+  expect(connectionBounds(10_000, 1_048_576)).toEqual({ data: 10_000, admin: 10_000, lowered: false });
+});
+
+it.each([
+  [1_024, { data: 434, admin: 62, lowered: true }],
+  [64, { data: 14, admin: 2, lowered: true }],
+  [8, { data: 1, admin: 1, lowered: true }],
+])('of %i descriptors something is left for upstreams, the store and the operator', (descriptors, bounds) => {
+  expect(connectionBounds(10_000, descriptors)).toEqual(bounds);
+});
+
+it('the limit of this very process is known', () => {
+  expect(descriptorsMax()).toBeGreaterThan(0);
+});
