@@ -7,6 +7,7 @@ import type { Range, Table, Tables } from '../../src/adapters/lmdb/tables.ts';
 export function memoryTables(): Tables {
   const table = <V, K extends Key>(): Table<V, K> => memoryTable<V, K>();
   const keys: Tables['keys'] = table();
+  const due: Tables['due'] = table();
   return {
     meta: table(),
     keys,
@@ -20,7 +21,8 @@ export function memoryTables(): Tables {
     replays: table(),
     holds: table(),
     ended: table(),
-    due: table(),
+    due,
+    forgetTogether: (at, id) => void due.put([at, 'ended', id], true),
     accounts: table(),
     references: table(),
     once: table(),

@@ -9,7 +9,7 @@ import { checkTotals } from '../../domain/totals.ts';
 import type { AdmitRequest, AdmitResult } from '../../ports/ledger.ts';
 import { draftRecords, readHead, writeDrafts } from './append.ts';
 import { type Books, openBooks } from './books.ts';
-import { putEnded, putHold } from './holds.ts';
+import { putEnded } from './holds.ts';
 import { learntTotals } from './known-totals.ts';
 import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
@@ -68,7 +68,7 @@ export function admit(tables: Tables, { calendar, owner, thresholds }: LedgerTer
   // From here on only writes: an exception would leave half of them.
   books.write();
   if (learnt) tables.totals.put(totalled, learnt);
-  putHold(tables, hold);
+  tables.holds.put(hold.id, hold);
   writeDrafts(tables, drafts);
   return { kind: 'admitted', reservationId, ...beyond };
 }

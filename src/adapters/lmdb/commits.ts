@@ -1,5 +1,3 @@
-import type { Gathering } from './gathered.ts';
-
 /** Acts that one commit does: a longer one would keep other processes waiting for the write lock. */
 export const commitActsMax = 512;
 
@@ -16,21 +14,20 @@ type Done = { readonly act: Act } & ({ readonly value: unknown } | { readonly th
  * Runs acts in transactions, in the order in which they came, as many in one as have come by the time that it begins. While one is being written to
  * disk the next ones gather, so the busier the store, the more acts share what a commit costs. Each act's promise settles once its commit is durable.
  * @param options.transaction runs a body inside one transaction; rejects where it could not be committed
- * @param options.gathered tables whose writes are put off to the end of the transaction
+ * @param options.gather runs a body with all writes put off to its end
  * @param options.failed what a failed transaction is told as
  */
 export function createCommits(options: {
   transaction: (body: () => void) => Promise<unknown>;
-  gathered: readonly Gathering[];
+  gather: <T>(body: () => T) => T;
   failed: (error: unknown) => unknown;
 }): <T>(body: () => T) => Promise<T> {
-  const { transaction, gathered } = options;
+  const { transaction, gather } = options;
   const waiting: Act[] = [];
   let asked = false;
 
-  const doAll = (acts: readonly Act[]): Done[] => {
-    for (const table of gathered) table.begin();
-    const done = acts.map((act): Done => {
+  const doAll = (acts: readonly Act[]): Done[] =>
+    acts.map((act): Done => {
       try {
         return { act, value: act.body() };
       } catch (thrown) {
@@ -38,18 +35,6 @@ export function createCommits(options: {
         return { act, thrown };
       }
     });
-    // Each table is brought to its end, whatever another one's writes come to.
-    const faults = gathered.flatMap((table): unknown[] => {
-      try {
-        table.end();
-        return [];
-      } catch (fault) {
-        return [fault];
-      }
-    });
-    if (faults.length > 0) throw faults[0];
-    return done;
-  };
   const commitNext = async (): Promise<void> => {
     let taken: Act[] | undefined;
     let done: Done[] = [];
@@ -63,7 +48,7 @@ export function createCommits(options: {
     };
     try {
       await transaction(() => {
-        done = doAll(take());
+        done = gather(() => doAll(take()));
       });
     } catch (error) {
       // Where the transaction did not even begin, those who wait for it are told.

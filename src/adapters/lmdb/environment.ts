@@ -2,10 +2,16 @@ import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { damaged } from './check-file.ts';
+import { createCommitMark } from './commit-mark.ts';
 import { createCommits } from './commits.ts';
+import { dueRows } from './due-rows.ts';
 import { type Gathered, type Gathering, gathered } from './gathered.ts';
+import { createGathering } from './gathering.ts';
+import { holdRows } from './hold-rows.ts';
+import { journalRows } from './journal-rows.ts';
 import { createReadKey } from './key-records.ts';
-import type { DueKind } from './reservation.ts';
+import type { DueIds, DueKey, Ended } from './reservation.ts';
 import type { CheckpointKey, Tables } from './tables.ts';
 
 /** The tables, and what only their owner does with them. */
@@ -36,15 +42,16 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
   };
   const root = open(options);
   let failedAt = Number.NEGATIVE_INFINITY;
-  const json = <V, K extends string | number | [number, DueKind, string] | CheckpointKey>(name: string): Database<V, K> =>
+  const json = <V, K extends string | number | DueKey | CheckpointKey>(name: string): Database<V, K> =>
     root.openDB<V, K>({ name, encoding: 'json' });
+  const texts = <K extends string | number>(name: string): Database<string, K> => root.openDB<string, K>({ name, encoding: 'string' });
   const all: Gathering[] = [];
-  /** A table whose entries are changed again and again. */
-  const busy = <V>(name: string): Gathered<V> => {
-    const table = gathered<V>(json<V, string>(name));
+  const gather = <T extends Gathering>(table: T): T => {
     all.push(table);
     return table;
   };
+  /** A table whose entries are changed again and again. */
+  const busy = <V>(under: Database<V, string>): Gathered<V> => gather(gathered<V>(under));
   const failed = async (error: unknown): Promise<unknown> => {
     const reason = error instanceof Error && 'commitError' in error ? error.commitError : undefined;
     if (!(reason instanceof Promise)) return error;
@@ -52,32 +59,38 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     const cause: unknown = await reason.catch((failure: unknown) => failure);
     return new Error(commitFailed, { cause });
   };
+  const wrong = (problem: string) => damaged(dataFile(folder), problem);
   const keys = json<KeyRecord, string>('keys');
+  const meta = json<unknown, string>('meta');
+  const due = json<DueIds, DueKey>('due');
+  const together = gather(dueRows(due));
+  const atOnce = createGathering(all, createCommitMark(meta));
   const tables: Tables = {
-    meta: busy('meta'),
+    meta: busy(meta),
     keys,
     readKey: createReadKey(keys),
     digests: json('digests'),
-    counters: busy('counters'),
-    totals: busy('totals'),
+    counters: busy(json('counters')),
+    totals: busy(json('totals')),
     factors: json('factors'),
     pins: json('pins'),
     pinTexts: json('pin texts'),
     replays: json('replays'),
-    holds: busy('holds'),
-    ended: busy('ended'),
-    due: json('due'),
-    accounts: busy('accounts'),
+    holds: gather(holdRows(texts<string>('holds'), wrong)),
+    ended: json<Ended, string>('ended'),
+    due,
+    forgetTogether: together.add,
+    accounts: busy(json('accounts')),
     references: json('references'),
     once: json('once'),
-    journal: root.openDB<string, number>({ name: 'journal', encoding: 'string' }),
+    journal: gather(journalRows(texts<number>('journal'), wrong)),
     checkpoints: json('checkpoints'),
-    commit: createCommits({ transaction: (body) => root.transaction(body), gathered: all, failed }),
+    commit: createCommits({ transaction: (body) => root.transaction(body), gather: atOnce, failed }),
     refresh: () => root.resetReadTxn(),
   };
   return {
     tables,
-    commitNow: (body) => root.transactionSync(body),
+    commitNow: (body) => root.transactionSync(() => atOnce(body)),
     trouble: () => (clock.monotonic() - failedAt < troubleMs ? commitFailed : undefined),
     close: () => root.close(),
   };

@@ -5,27 +5,33 @@ type Under<V> = Table<V, string>;
 
 /** What begins and ends with each commit. */
 export interface Gathering {
-  /** From now on writes wait, and reads see them. */
-  begin(): void;
-  /** Writes what waits, each key once. */
-  end(): void;
+  /** From now on writes wait, and reads see them. @param kept whether the store is as the commit before left it, so that what was read then still holds */
+  begin(kept: boolean): void;
+  /** Writes what waits, each key once. Answers whether there was anything. */
+  end(): boolean;
 }
 
 /** A table whose writes wait until the end of the commit that they are part of. */
 export interface Gathered<V> extends Table<V, string>, Gathering {}
 
+/** Entries remembered between commits; beyond that all are forgotten and read as they come. */
+const seenMax = 10_000;
+
 /**
  * Several acts share one commit, and most of them change the same few entries: the journal's head, the counters of a busy key. Each entry is read
- * and parsed once in a commit and written once at its end, which costs a fraction of doing so for every act. Outside of a commit this is the table itself.
+ * and parsed once, for as long as nobody else commits, and written once at the end of each commit that changed it, which costs a fraction of doing so
+ * for every act. Outside of a commit this is the table itself.
  */
 export function gathered<V>(under: Under<V>): Gathered<V> {
   /** As the commit has them so far; undefined for what is not there. */
   const seen = new Map<string, V | undefined>();
   const changed = new Set<string>();
   let open = false;
+  let wrote = false;
 
   const flush = (): void => {
     for (const key of changed) {
+      wrote = true;
       const value = seen.get(key);
       if (value === undefined) under.remove(key);
       else under.put(key, value);
@@ -58,16 +64,18 @@ export function gathered<V>(under: Under<V>): Gathered<V> {
       flush();
       return under.getKeys(range);
     },
-    begin() {
+    begin(kept) {
       open = true;
+      if (!kept || seen.size > seenMax) seen.clear();
+      changed.clear();
+      wrote = false;
     },
     end() {
       try {
         flush();
+        return wrote;
       } finally {
         open = false;
-        seen.clear();
-        changed.clear();
       }
     },
   };

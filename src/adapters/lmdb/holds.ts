@@ -1,22 +1,15 @@
-import { dueKey, type Ended, type Hold } from './reservation.ts';
+import { dueKey, type Ended } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
 export function putEnded(tables: Tables, id: string, ended: Ended): void {
   tables.ended.put(id, ended);
-  tables.due.put(dueKey(ended.forgetAt, 'ended', id), true);
+  // What was captured may still be settled, and then leaves its place in the order of what is due.
+  if (ended.state === 'captured') tables.due.put(dueKey(ended.forgetAt, 'ended', id), true);
+  else tables.forgetTogether(ended.forgetAt, id);
 }
 
-export function removeEnded(tables: Tables, id: string, ended: Ended): void {
+/** Takes away what was captured. */
+export function removeCaptured(tables: Tables, id: string, ended: Extract<Ended, { state: 'captured' }>): void {
   tables.ended.remove(id);
   tables.due.remove(dueKey(ended.forgetAt, 'ended', id));
-}
-
-export function putHold(tables: Tables, hold: Hold): void {
-  tables.holds.put(hold.id, hold);
-  tables.due.put(dueKey(hold.until, 'hold', hold.id), true);
-}
-
-export function removeHold(tables: Tables, hold: Hold): void {
-  tables.holds.remove(hold.id);
-  tables.due.remove(dueKey(hold.until, 'hold', hold.id));
 }

@@ -1,7 +1,10 @@
 import type { Taking } from '../../domain/taking.ts';
 import type { AdmitResult } from '../../ports/ledger.ts';
 
-/** What happens to an id when its time has come: a hold expires, an ended reservation or a one-time id or a replay is forgotten. */
+/**
+ * What happens to an id when its time has come: an ended reservation or a one-time id or a replay is forgotten. Holds stand there in stores of
+ * version 3 only; now those that expired are found by looking through all that there are.
+ */
 export type DueKind = 'hold' | 'ended' | 'once' | 'replay';
 
 /** A call that was admitted and has not ended. */
@@ -31,7 +34,12 @@ export type Ended =
   /** Charged by its expiry; a late settle may still correct the charge. */
   | { readonly state: 'captured'; readonly hold: Hold; readonly forgetAt: number };
 
+export type DueKey = [at: number, kind: DueKind, id: string];
+
+/** Ids that are due together with the one that the entry is named by; true where there are none. */
+export type DueIds = true | readonly string[];
+
 /** Where an id stands in the order of what is due. */
-export function dueKey(at: number, kind: DueKind, id: string): [at: number, kind: DueKind, id: string] {
+export function dueKey(at: number, kind: DueKind, id: string): DueKey {
   return [at, kind, id];
 }

@@ -6,7 +6,7 @@ import type { LedgerTerms } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
 import { type Books, openBooks } from './books.ts';
 import { change, chargeOnExpiry, fittingEnd } from './change.ts';
-import { putEnded, putHold, removeEnded, removeHold } from './holds.ts';
+import { putEnded, removeCaptured } from './holds.ts';
 import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
@@ -37,8 +37,8 @@ export function settle(tables: Tables, { thresholds }: Pick<LedgerTerms, 'thresh
   const drafts = draftRecords(tables, now, [outcome, ...reached]);
   // From here on only writes.
   books.write();
-  if (hold) removeHold(tables, hold);
-  if (ended) removeEnded(tables, reservationId, ended);
+  if (hold) tables.holds.remove(hold.id);
+  if (ended?.state === 'captured') removeCaptured(tables, reservationId, ended);
   putEnded(tables, reservationId, { state: 'settled', forgetAt: now + endedMsKept });
   writeDrafts(tables, drafts);
 }
@@ -60,9 +60,6 @@ export function renew(tables: Tables, { reservationId, holdUntil }: { reservatio
   if (!Number.isFinite(holdUntil)) throw new Error('A hold needs a time to end at.');
   const hold = tables.holds.get(reservationId);
   if (!hold) return false;
-  if (holdUntil > hold.until) {
-    removeHold(tables, hold);
-    putHold(tables, { ...hold, until: holdUntil });
-  }
+  if (holdUntil > hold.until) tables.holds.put(hold.id, { ...hold, until: holdUntil });
   return true;
 }

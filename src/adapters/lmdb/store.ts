@@ -20,9 +20,12 @@ import { restore } from './restore.ts';
 import { requireWhole } from './restore-mark.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax } from './sweep.ts';
 
-const schemaVersion = 3;
-/** A store of this version only lacks what is made when it is first needed: pins of tools. */
-const schemaVersionBefore = 2;
+const schemaVersion = 4;
+/**
+ * A store of version 2 only lacks what is made when it is first needed: pins of tools. One of version 3 has one record and one hold an entry, which is
+ * what a row of one looks like; but its own build would not understand rows of several.
+ */
+const schemaVersionsBefore: readonly unknown[] = [2, 3];
 
 /**
  * Opens or creates the embedded store in `folder` (mode 0700, its files 0600): one LMDB environment, shared by every process of one machine.
@@ -100,7 +103,7 @@ function openFolder(folder: string, clock: Clock): Environment {
 function checkSchema({ tables, commitNow }: Environment): void {
   commitNow(() => {
     const found = tables.meta.get('schema');
-    if (found === undefined || found === schemaVersionBefore) tables.meta.put('schema', schemaVersion);
+    if (found === undefined || schemaVersionsBefore.includes(found)) tables.meta.put('schema', schemaVersion);
     else if (found !== schemaVersion) {
       throw new Error(
         `The store has schema version ${JSON.stringify(found)}; this build reads ${schemaVersion}. Run the release it belongs to, or ` +

@@ -5,8 +5,8 @@ import type { LedgerTerms } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
 import { openBooks } from './books.ts';
 import { change, chargeOnExpiry } from './change.ts';
-import { putEnded, removeHold } from './holds.ts';
-import { type DueKind, dueKey, type Hold } from './reservation.ts';
+import { putEnded } from './holds.ts';
+import type { DueKey, DueKind, Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
 /** Entries one commit deals with: longer commits would keep calls waiting for the write lock. */
@@ -19,15 +19,40 @@ type Terms = Pick<LedgerTerms, 'thresholds'> & { readonly now: number };
  * Answers how many holds it captured and whether more is due.
  */
 export function sweepDue(tables: Tables, terms: Terms): { captured: number; more: boolean } {
-  const due = [...tables.due.getKeys({ end: [terms.now + 1], limit: sweepBatchMax })];
-  const of = (wanted: DueKind): string[] => due.filter(([, kind]) => kind === wanted).map(([, , id]) => id);
-  const capture = prepareCapture(tables, of('hold'), terms);
-  for (const [at, kind, id] of due) if (kind !== 'hold') tables.due.remove(dueKey(at, kind, id));
+  const due = dueAt(tables, terms.now);
+  const of = (wanted: DueKind): string[] => due.filter(({ key }) => key[1] === wanted).flatMap(({ ids }) => ids);
+  const expired = expiredHolds(tables, terms.now);
+  const capture = prepareCapture(tables, expired, terms);
+  for (const { key } of due) tables.due.remove(key);
   for (const id of of('ended')) tables.ended.remove(id);
   for (const id of of('once')) tables.once.remove(id);
   for (const id of of('replay')) tables.replays.remove(id);
   capture.write();
-  return { captured: capture.count, more: due.length === sweepBatchMax };
+  const ids = due.reduce((sum, entry) => sum + entry.ids.length, 0);
+  return { captured: capture.count, more: ids >= sweepBatchMax || expired.length === sweepBatchMax };
+}
+
+/** The next entries of what is due, with at least as many ids as one commit deals with, where there are so many. */
+function dueAt(tables: Tables, now: number): { key: DueKey; ids: string[] }[] {
+  const due: { key: DueKey; ids: string[] }[] = [];
+  let ids = 0;
+  for (const { key, value } of tables.due.getRange({ end: [now + 1], limit: sweepBatchMax })) {
+    if (ids >= sweepBatchMax) break;
+    due.push({ key, ids: value === true ? [key[2]] : [key[2], ...value] });
+    ids += value === true ? 1 : 1 + value.length;
+  }
+  return due;
+}
+
+/** There are as many holds as calls run, so all are looked through: an order of their ends would cost every call two entries of the database. */
+function expiredHolds(tables: Tables, now: number): string[] {
+  const ids: string[] = [];
+  for (const { value } of tables.holds.getRange({})) {
+    if (value.until > now) continue;
+    ids.push(value.id);
+    if (ids.length >= sweepBatchMax) break;
+  }
+  return ids;
 }
 
 /** Captures the holds named that are still there, to be run inside one commit. */
@@ -58,7 +83,7 @@ function prepareCapture(tables: Tables, ids: readonly string[], { thresholds, no
   const write = (): void => {
     books.write();
     for (const hold of holds) {
-      removeHold(tables, hold);
+      tables.holds.remove(hold.id);
       putEnded(tables, hold.id, { state: 'captured', hold, forgetAt: now + capturedMsKept });
     }
     writeDrafts(tables, drafts);

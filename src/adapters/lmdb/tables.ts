@@ -6,7 +6,7 @@ import type { KnownTotal } from '../../domain/totals.ts';
 import type { Factor } from '../../ports/factors.ts';
 import type { Account } from '../../ports/ledger.ts';
 import type { Attempt } from './attempt.ts';
-import type { DueKind, Ended, Hold } from './reservation.ts';
+import type { DueIds, DueKey, Ended, Hold } from './reservation.ts';
 
 /** Which entries of a table, in order of their keys. Bounds are keys or the first members of keys; `end` is not included. */
 export interface Range {
@@ -66,7 +66,9 @@ export interface Tables {
   readonly replays: Table<Attempt, string>;
   readonly holds: Table<Hold, string>;
   readonly ended: Table<Ended, string>;
-  readonly due: Table<true, [at: number, kind: DueKind, id: string]>;
+  readonly due: Table<DueIds, DueKey>;
+  /** Has an ended reservation forgotten at `at` or a little later, together with others of this commit. */
+  readonly forgetTogether: (at: number, id: string) => void;
   readonly accounts: Table<Account, string>;
   /** SHA-256 of account and reference to what was paid under it. */
   readonly references: Table<Payment, string>;

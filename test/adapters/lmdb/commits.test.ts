@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { createCommitMark } from '../../../src/adapters/lmdb/commit-mark.ts';
 import { commitActsMax, createCommits } from '../../../src/adapters/lmdb/commits.ts';
 import { gathered } from '../../../src/adapters/lmdb/gathered.ts';
+import { createGathering } from '../../../src/adapters/lmdb/gathering.ts';
 import type { Table } from '../../../src/adapters/lmdb/tables.ts';
 
 /** A table in memory that tells what was done to it. */
@@ -30,17 +32,19 @@ function counting(): { table: Table<number, string>; did: string[] } {
 function setUp(transaction: (body: () => void) => Promise<unknown> = async (body) => Promise.resolve().then(body)) {
   const { table, did } = counting();
   const busy = gathered(table);
+  const notes = new Map<string, unknown>();
+  const mark = createCommitMark({ get: (name) => notes.get(name), put: (name, value) => notes.set(name, value) });
   let transactions = 0;
   const commit = createCommits({
     transaction: (body) => {
       transactions += 1;
       return transaction(body);
     },
-    gathered: [busy],
+    gather: createGathering([busy], mark),
     failed: async (error) => error,
   });
   const add = (key: string) => commit(() => busy.put(key, (busy.get(key) ?? 0) + 1));
-  return { busy, did, commit, add, transactions: () => transactions };
+  return { busy, did, commit, add, notes, transactions: () => transactions };
 }
 
 describe('acts that share a commit', () => {
@@ -89,6 +93,61 @@ describe('acts that share a commit', () => {
     expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   });
 
+  test('entries are remembered from one commit to the next, for as long as nobody else commits', async () => {
+    const { add, did, notes } = setUp();
+    await add('a');
+    await add('a');
+    expect(did).toEqual(['get a', 'put a 1', 'put a 2']);
+    // As another process does.
+    notes.set('last commit', 'theirs');
+    await add('a');
+    expect(did.slice(3)).toEqual(['get a', 'put a 3']);
+  });
+
+  test('a commit that wrote nothing leaves what is remembered as it was, here and elsewhere', async () => {
+    const { add, commit, did, notes } = setUp();
+    await add('a');
+    const before = notes.get('last commit');
+    await commit(() => undefined);
+    expect(notes.get('last commit')).toBe(before);
+    await add('a');
+    expect(did).toEqual(['get a', 'put a 1', 'put a 2']);
+  });
+
+  test('after a commit that was not kept everything is read anew', async () => {
+    let kept = true;
+    const { add, did, notes } = setUp(async (body) => {
+      await Promise.resolve();
+      const before = new Map(notes);
+      body();
+      if (kept) return;
+      for (const [name, value] of before) notes.set(name, value);
+      throw new Error('the disk is full');
+    });
+    await add('a');
+    kept = false;
+    await add('a').catch(() => undefined);
+    kept = true;
+    await add('a');
+    expect(did.filter((what) => what === 'get a')).toHaveLength(2);
+  });
+
+  test('after a fault in the middle of the writes everything is read anew', async () => {
+    const { add, busy, did } = setUp();
+    await add('a');
+    const { end } = busy;
+    Object.assign(busy, {
+      end: () => {
+        end();
+        throw new Error('half-way');
+      },
+    });
+    await expect(add('a')).rejects.toThrow('half-way');
+    Object.assign(busy, { end });
+    await add('a');
+    expect(did.filter((what) => what === 'get a')).toHaveLength(2);
+  });
+
   test('no more than the bound share one, and the next one is asked for outside of it', async () => {
     let inside = false;
     const { commit, transactions } = setUp(async (body) => {
@@ -110,7 +169,7 @@ describe('a table whose writes are gathered', () => {
   test('reads within the commit see what was written in it, ranges too', () => {
     const { table, did } = counting();
     const busy = gathered(table);
-    busy.begin();
+    busy.begin(false);
     busy.put('a', 1);
     busy.put('b', 2);
     busy.remove('a');
@@ -125,12 +184,12 @@ describe('a table whose writes are gathered', () => {
     const { table, did } = counting();
     const busy = gathered(table);
     busy.put('a', 1);
-    busy.begin();
+    busy.begin(false);
     expect(busy.get('a')).toBe(1);
     busy.end();
     table.put('a', 5);
     expect(busy.get('a')).toBe(5);
-    busy.begin();
+    busy.begin(false);
     expect(busy.get('a')).toBe(5);
     busy.end();
     expect(did.filter((what) => what === 'get a')).toHaveLength(3);

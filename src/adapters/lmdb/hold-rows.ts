@@ -1,0 +1,163 @@
+import type { Gathering } from './gathered.ts';
+import type { Rows } from './journal-rows.ts';
+import type { Hold } from './reservation.ts';
+import { openRow, sealRow } from './row-text.ts';
+import type { Range, Table } from './tables.ts';
+
+/** Holds that share a row: more would make a row dearer to write anew when one of them ends. */
+const rowHoldsMax = 16;
+
+interface Row {
+  readonly key: string;
+  readonly members: Map<string, Held>;
+}
+
+interface Held {
+  hold: Hold;
+  /** As JSON; made when its row is written. */
+  text: string | undefined;
+  row: Row | undefined;
+}
+
+/**
+ * The holds of running calls, several a row: those that were admitted together are written together, and as calls end together too, most rows
+ * are written twice or thrice and removed, for sixteen calls. A row holds exactly the holds that run. A process that commits remembers them
+ * for as long as it alone changes the store, so a settle reads and parses nothing. A hold by itself, as stores of version 3 have them, is a row too.
+ * @param damaged what is thrown where a row is not what was written
+ */
+export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Table<Hold, string> & Gathering {
+  const rows = new Map<string, Row>();
+  const held = new Map<string, Held>();
+  const touched = new Set<Row>();
+  let added: Held[] = [];
+  let open = false;
+  let loaded = false;
+
+  const holdsOf = (value: string): readonly Hold[] => {
+    const stored = JSON.parse(openRow(value, () => damaged('a row of holds is not what was written'))) as Hold | readonly Hold[];
+    return Array.isArray(stored) ? stored : [stored as Hold];
+  };
+  const forget = (): void => {
+    rows.clear();
+    held.clear();
+    touched.clear();
+    added = [];
+    loaded = false;
+  };
+  const load = (): void => {
+    if (loaded) return;
+    forget();
+    for (const { key, value } of under.getRange({})) {
+      const row: Row = { key, members: new Map() };
+      rows.set(key, row);
+      for (const hold of holdsOf(value)) {
+        const one: Held = { hold, text: undefined, row };
+        row.members.set(hold.id, one);
+        held.set(hold.id, one);
+      }
+    }
+    loaded = true;
+  };
+  const leaveRow = (one: Held): void => {
+    if (!one.row) return;
+    one.row.members.delete(one.hold.id);
+    touched.add(one.row);
+    one.row = undefined;
+  };
+  const write = (row: Row): void => {
+    if (row.members.size > 0) return void under.put(row.key, textOf(row));
+    rows.delete(row.key);
+    under.remove(row.key);
+  };
+  const newKey = (id: string): string => {
+    // An id that was forgotten and is used again may find a row by its name still there.
+    for (let count = 2, key = id; ; count += 1) {
+      if (!rows.has(key)) return key;
+      key = `${id} ${count}`;
+    }
+  };
+  const flush = (): boolean => {
+    const fresh = added.filter((one) => held.get(one.hold.id) === one);
+    const wrote = fresh.length > 0 || touched.size > 0;
+    for (const row of touched) write(row);
+    touched.clear();
+    for (let from = 0; from < fresh.length; from += rowHoldsMax) {
+      const some = fresh.slice(from, from + rowHoldsMax);
+      const row: Row = { key: newKey(some[0]?.hold.id ?? ''), members: new Map(some.map((one) => [one.hold.id, one])) };
+      for (const one of some) one.row = row;
+      rows.set(row.key, row);
+      write(row);
+    }
+    added = [];
+    return wrote;
+  };
+  const inCommit = <T>(act: () => T): T => {
+    if (!open) throw new Error('Holds are changed inside a commit only.');
+    load();
+    return act();
+  };
+  const stored = (): Hold[] => [...under.getRange({})].flatMap(({ value }) => holdsOf(value));
+  const get = (id: string): Hold | undefined => {
+    if (!open) return stored().find((hold) => hold.id === id);
+    load();
+    return held.get(id)?.hold;
+  };
+  const entries = (range: Range): { key: string; value: Hold }[] => {
+    if (open) load();
+    const all = open ? [...held.values()].map(({ hold }) => hold) : stored();
+    return select(all, range).map((hold) => ({ key: hold.id, value: hold }));
+  };
+  return {
+    get,
+    doesExist: (id) => get(id) !== undefined,
+    put: (id, hold) =>
+      inCommit(() => {
+        const known = held.get(id);
+        if (known) {
+          known.hold = hold;
+          known.text = undefined;
+          if (known.row) touched.add(known.row);
+          return;
+        }
+        const one: Held = { hold, text: undefined, row: undefined };
+        held.set(id, one);
+        added.push(one);
+      }),
+    remove: (id) =>
+      inCommit(() => {
+        const known = held.get(id);
+        if (!known) return;
+        held.delete(id);
+        leaveRow(known);
+      }),
+    getRange: entries,
+    getKeys: (range) => entries(range).map(({ key }) => key),
+    begin(kept) {
+      open = true;
+      if (!kept) forget();
+    },
+    end() {
+      try {
+        return flush();
+      } finally {
+        open = false;
+      }
+    },
+  };
+}
+
+function textOf({ members }: Row): string {
+  let text = '';
+  for (const one of members.values()) {
+    one.text ??= JSON.stringify(one.hold);
+    text += text === '' ? `[${one.text}` : `,${one.text}`;
+  }
+  return sealRow(`${text}]`);
+}
+
+/** Ids are ASCII, so their order is that of the database. */
+function select(holds: Hold[], { start, end, exclusiveStart = false, limit = Number.POSITIVE_INFINITY }: Range): Hold[] {
+  const from = start === undefined ? '' : String(start);
+  const within = holds.filter(({ id }) => (exclusiveStart ? id > from : id >= from) && (end === undefined || id < String(end)));
+  return within.sort((one, other) => (one.id < other.id ? -1 : 1)).slice(0, limit);
+}

@@ -1,0 +1,128 @@
+import type { Gathering } from './gathered.ts';
+import { openRow, sealRow } from './row-text.ts';
+import type { Range, Table } from './tables.ts';
+
+/** What the rows are kept in: position of a row's first record to the texts of its records, one a line. LMDB's databases have this shape. */
+export interface Rows<K extends string | number> {
+  get(key: K): string | undefined;
+  put(key: K, value: string): unknown;
+  remove(key: K): unknown;
+  getRange(range: Range & { readonly reverse?: boolean }): Iterable<{ key: K; value: string }>;
+}
+
+/** Characters after which a row is full. Longer ones save nothing more, and whoever reads one record reads its row. */
+const rowCharactersMax = 12_000;
+
+/**
+ * The journal, position by position, over rows of the records that one commit appended: an entry of the database costs more than the hash of
+ * a record does. A record's text has no line break, so a row of a single record is that record's text.
+ * @param damaged what is thrown where a row is not what was written
+ */
+export function journalRows(under: Rows<number>, damaged: (problem: string) => Error): Table<string, number> & Gathering {
+  /** Of this commit, in the order of their positions. */
+  let added: { position: number; text: string }[] = [];
+  const removed = new Set<number>();
+  let open = false;
+
+  const linesOf = (key: number, value: string): string[] => {
+    const wrong = () => damaged(`the journal's row at position ${key} is not what was written`);
+    return openRow(value, wrong).split('\n');
+  };
+  /** The row that would hold a position. */
+  const rowAt = (position: number): { key: number; lines: string[] } | undefined => {
+    for (const { key, value } of under.getRange({ start: position, reverse: true, limit: 1 })) return { key, lines: linesOf(key, value) };
+    return undefined;
+  };
+  const drop = (positions: ReadonlySet<number>): void => {
+    const done = new Set<number>();
+    for (const position of positions) {
+      const row = done.has(position) ? undefined : rowAt(position);
+      if (!row || position >= row.key + row.lines.length) continue;
+      under.remove(row.key);
+      const kept = row.lines.map((text, at) => ({ position: row.key + at, text }));
+      for (const one of kept) done.add(one.position);
+      append(kept.filter((one) => !positions.has(one.position)));
+    }
+  };
+  const append = (records: readonly { position: number; text: string }[]): void => {
+    let lines: string[] = [];
+    let first = 0;
+    let characters = 0;
+    for (const { position, text } of records) {
+      if (lines.length > 0 && (characters >= rowCharactersMax || position !== first + lines.length)) {
+        under.put(first, sealRow(lines.join('\n')));
+        lines = [];
+      }
+      if (lines.length === 0) {
+        first = position;
+        characters = 0;
+      }
+      lines.push(text);
+      characters += text.length;
+    }
+    if (lines.length > 0) under.put(first, sealRow(lines.join('\n')));
+  };
+  const flush = (): boolean => {
+    const wrote = added.length > 0 || removed.size > 0;
+    drop(removed);
+    removed.clear();
+    append(added);
+    added = [];
+    return wrote;
+  };
+  const get = (position: number): string | undefined => {
+    if (open) flush();
+    const row = rowAt(position);
+    return row?.lines[position - row.key];
+  };
+  function* entries({ start = Number.NEGATIVE_INFINITY, end = Number.POSITIVE_INFINITY, exclusiveStart = false, limit }: Range) {
+    const from = Number(start);
+    const until = Number(end);
+    let left = limit ?? Number.POSITIVE_INFINITY;
+    const before = Number.isFinite(from) ? rowAt(from)?.key : undefined;
+    const within = before ?? (Number.isFinite(from) ? from : undefined);
+    for (const { key, value } of under.getRange(within === undefined ? {} : { start: within })) {
+      for (const [at, text] of linesOf(key, value).entries()) {
+        const position = key + at;
+        if (position < from || (exclusiveStart && position === from)) continue;
+        if (left <= 0 || position >= until) return;
+        left -= 1;
+        yield { key: position, value: text };
+      }
+      if (left <= 0) return;
+    }
+  }
+  return {
+    get,
+    doesExist: (position) => get(position) !== undefined,
+    put(position, text) {
+      if (text.includes('\n')) throw new Error('A record is one line.');
+      added.push({ position, text });
+      if (!open) flush();
+    },
+    remove(position) {
+      removed.add(position);
+      if (!open) flush();
+    },
+    getRange(range) {
+      if (open) flush();
+      return entries(range);
+    },
+    *getKeys(range) {
+      if (open) flush();
+      for (const { key } of entries(range)) yield key;
+    },
+    begin() {
+      open = true;
+      added = [];
+      removed.clear();
+    },
+    end() {
+      try {
+        return flush();
+      } finally {
+        open = false;
+      }
+    },
+  };
+}
