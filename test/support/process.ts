@@ -68,7 +68,7 @@ export async function startProcess(
     }
   };
 
-  const readyMsMax = options.readyMsMax ?? 15_000;
+  const readyMsMax = options.readyMsMax ?? 60_000;
   const late = setTimeout(() => {
     spawnProblem = new Error(`not ready after ${readyMsMax} ms`);
     child.kill('SIGKILL');
