@@ -60,6 +60,32 @@ export function budgetsContract(name: string, open: OpenSubject): void {
       );
     });
 
+    test('A33: 100 calls around the edge of a window pass no more than the limit in each, whenever they are settled', async () => {
+      const key = await calls.minted('AAAAAAAA', { budgets: [budget(50, 'minute')], caps: [cap(30, 'hour')] });
+      const edge = Math.ceil(start / minute) * minute + minute;
+      subject.clock.step(edge - 50 - subject.clock.now());
+      const passed = { before: 0, after: 0 };
+      const running: string[] = [];
+      for (let at = 0; at < 100; at += 1) {
+        const window = subject.clock.now() < edge ? 'before' : 'after';
+        const answer = await calls.admit(key, 5);
+        if (answer.kind === 'admitted') {
+          passed[window] += 1;
+          running.push(answer.reservationId);
+        }
+        subject.clock.step(1);
+      }
+      expect(passed).toEqual({ before: 10, after: 10 });
+      // What was taken before the edge is settled after it, and makes no room where it never stood.
+      for (const id of running) await calls.settle(key, id, 0);
+      let more = 0;
+      while ((await calls.admit(key, 5)).kind === 'admitted') more += 1;
+      // Ten by the budget, whose window is as if nothing had been spent, and ten by the cap, which counts calls.
+      expect(more).toBe(10);
+      subject.clock.step(minute);
+      expect(await calls.admit(key, 5)).toMatchObject({ kind: 'limited', breach: { reason: 'CAP_EXCEEDED', spent: 30 } });
+    });
+
     test('A33: hold after a clock was ahead for some windows', async () => {
       const key = await calls.minted('AAAAAAAA', { budgets: [budget(10, 'minute')], caps: [cap(2, 'minute')] });
       subject.clock.step(60 * minute);

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { read, root } from '../tidy/source-tree.ts';
+import { attacks } from './attacks.ts';
+import { numberedTests, numbersIn } from './numbered-tests.ts';
+
+/** What became of the tests of one number. */
+interface Result {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
+}
+
+interface Ran {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** Time for the simulation and for the fuzzer, in milliseconds; the tests have what is left. */
+const simulationMsMax = 240_000;
+const fuzzMsMax = 240_000;
+
+/** Runs all that withstands something, in turn, and prints what came of it. @returns the exit code */
+export async function runSecurity({ seeds, minutes }: { seeds: number; minutes: number }): Promise<number> {
+  const end = performance.now() + minutes * 60_000;
+  const left = (most: number) => Math.max(1, Math.min(most, end - performance.now()));
+  console.log('The tests with numbers …');
+  const tested = await runTests(left(minutes * 60_000));
+  console.log(`The simulation of ${seeds} seeds …`);
+  const simulated = await run(process.execPath, ['test/simulation/simulate.ts', '--seeds', String(seeds)], left(simulationMsMax));
+  const fuzzed = 'fuzz' in (JSON.parse(read('package.json')) as { scripts: object }).scripts ? await runFuzz(left(fuzzMsMax)) : undefined;
+  const isWhole = tell(tested.results);
+  for (const trouble of tested.troubles) console.log(trouble);
+  console.log(`simulation: ${lastLine(simulated)}`);
+  console.log(`fuzz: ${fuzzed ? lastLine(fuzzed) : 'there is no `npm run fuzz` in this build'}`);
+  const good = isWhole && tested.troubles.length === 0 && simulated.code === 0 && (fuzzed?.code ?? 0) === 0;
+  console.log(good ? 'Everything withstood.' : 'NOT EVERYTHING WITHSTOOD.');
+  return good ? 0 : 1;
+}
+
+function runFuzz(msMax: number): Promise<Ran> {
+  console.log('The fuzzer …');
+  return run('npm', ['run', '--silent', 'fuzz'], msMax);
+}
+
+/** The results by number, and what kept tests from having any. */
+async function runTests(msMax: number): Promise<{ results: ReadonlyMap<string, Result>; troubles: string[] }> {
+  const scratch = mkdtempSync(join(tmpdir(), 'keygate-security-'));
+  const file = join(scratch, 'tests.json');
+  try {
+    const files = [...new Set(numberedTests().map((test) => test.file))];
+    // Suites of contracts stand in files of their own, and are run by the tests of each adapter.
+    const tests = files.some((path) => !path.endsWith('.test.ts'))
+      ? [...files.filter((path) => path.endsWith('.test.ts')), ...contracts]
+      : files;
+    const names = String.raw`\bA\d\d\b|\bF-[a-z0-9]`;
+    const args = ['run', ...tests, '--project', 'embedded', '-t', names, '--reporter', 'json', '--outputFile', file];
+    const ran = await run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], msMax);
+    return readReport(JSON.parse(readFileSync(file, 'utf8')) as Report, ran);
+  } catch (error) {
+    return { results: new Map(), troubles: [`The tests could not be run: ${error instanceof Error ? error.message : String(error)}`] };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+const contracts = [
+  'test/adapters/memory',
+  'test/adapters/lmdb/contract.test.ts',
+  'test/adapters/redis/ledger-contract.test.ts',
+  'test/adapters/redis/keyring-contract.test.ts',
+];
+
+function readReport({ testResults }: Report, { code, output }: Ran): { results: Map<string, Result>; troubles: string[] } {
+  const results = new Map<string, Result>();
+  const troubles: string[] = [];
+  for (const { name, status, assertionResults } of testResults) {
+    // A file that could not be loaded has no results at all.
+    if (status === 'failed' && !assertionResults.some((one) => one.status === 'failed')) troubles.push(`${name} could not be run`);
+    for (const { fullName, status: outcome } of assertionResults) {
+      for (const number of numbersIn(fullName)) {
+        const result = results.get(number) ?? { passed: 0, failed: 0, skipped: 0 };
+        results.set(number, result);
+        if (outcome === 'passed') result.passed += 1;
+        else if (outcome === 'failed') result.failed += 1;
+        else result.skipped += 1;
+        if (outcome === 'failed') troubles.push(`failed: ${fullName}`);
+      }
+    }
+  }
+  if (code !== 0 && troubles.length === 0) troubles.push(`The tests ended with ${code}:\n${output.slice(-2_000)}`);
+  return { results, troubles };
+}
+
+/** Prints the table. False where a number has no result and nothing that says why, or one that is no success. */
+function tell(results: ReadonlyMap<string, Result>): boolean {
+  let isWhole = true;
+  const faults = [...results.keys()].filter((number) => number.startsWith('F-')).sort();
+  const known = new Map(attacks.map(({ number, what, missing }) => [number, { what, missing }]));
+  for (const number of [...known.keys(), ...faults]) {
+    const { passed, failed, skipped } = results.get(number) ?? { passed: 0, failed: 0, skipped: 0 };
+    const { what = '', missing } = known.get(number) ?? {};
+    const isGood = failed === 0 && skipped === 0 && (passed > 0 || missing !== undefined);
+    isWhole &&= isGood;
+    const said =
+      passed + failed + skipped === 0
+        ? 'not in this build'
+        : `${passed} passed${failed > 0 ? `, ${failed} FAILED` : ''}${skipped > 0 ? `, ${skipped} SKIPPED` : ''}`;
+    const verdict = isGood ? (passed > 0 ? 'withstood' : '-') : 'FAILED';
+    console.log(`${number.padEnd(5)} ${verdict.padEnd(10)} ${said.padEnd(18)} ${what}${missing === undefined ? '' : ` (${missing})`}`);
+  }
+  return isWhole;
+}
+
+function lastLine({ code, output }: Ran): string {
+  return `${output.trimEnd().split('\n').at(-1) ?? ''}${code === 0 ? '' : ` (exit code ${code})`}`;
+}
+
+/** The exit code is -1 where a signal ended the program, which it does after `msMax`. */
+function run(command: string, args: readonly string[], msMax: number): Promise<Ran> {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], timeout: Math.round(msMax), killSignal: 'SIGTERM' });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-100_000);
+    });
+  }
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ code: -1, output: error.message }));
+    child.once('close', (code) => resolve({ code: code ?? -1, output }));
+  });
+}
