@@ -1,7 +1,7 @@
+import type { Authority } from '../src/authority/authority.ts';
 import { parseMicros } from '../src/domain/money.ts';
 import type { JournalRecord } from '../src/domain/record.ts';
 import type { Place } from '../test/process/served.ts';
-import { readJournal } from '../test/support/gateway.ts';
 import { post, toolCall } from '../test/support/post.ts';
 
 const parallel = 8;
@@ -30,20 +30,23 @@ export async function checkCalls(options: { url: string; key: string; calls: num
   return wrong;
 }
 
-/** What the store says after everything has ended: nothing held, the ledger's sums equal to the journal's, every call seen on record. */
-export function checkSums(place: Place, options: { keyIds: readonly string[]; priceMicros: number; seen: number }): Promise<string[]> {
+/**
+ * What the store says after everything has ended: nothing held, the ledger's sums equal to the journal's, every call seen on record.
+ * @param options.seen how many calls the upstream saw; `priced` of them at the price
+ */
+export function checkSums(
+  place: Place,
+  options: { keyIds: readonly string[]; priceMicros: number; seen: number; priced?: number },
+): Promise<string[]> {
+  const { keyIds, priceMicros, seen, priced = seen } = options;
   return place.open(async (authority) => {
     const wrong: string[] = [];
-    const records = await readJournal(authority);
-    const intents = records.filter(({ kind }) => kind === 'call.intent').length;
-    const outcomes = records.filter(({ kind }) => kind === 'call.outcome');
-    if (outcomes.length !== intents) wrong.push(`${intents} intents have ${outcomes.length} outcomes`);
-    if (options.seen > intents) wrong.push(`the upstream saw ${options.seen} calls, but ${intents} are on record`);
-    const charged = sumOf(outcomes);
-    if (charged < options.seen * options.priceMicros)
-      wrong.push(`${options.seen} calls were seen, but only ${charged} micro-units charged`);
+    const { intents, outcomes, charged } = await sumsOf(authority);
+    if (outcomes !== intents) wrong.push(`${intents} intents have ${outcomes} outcomes`);
+    if (seen > intents) wrong.push(`the upstream saw ${seen} calls, but ${intents} are on record`);
+    if (!(charged >= priced * priceMicros)) wrong.push(`${priced} priced calls were seen, but only ${charged} micro-units charged`);
     let spent = 0;
-    for (const id of options.keyIds) {
+    for (const id of keyIds) {
       const key = await authority.keyring.get(id);
       const line = key && (await authority.ledger.usage({ key, ancestors: [], now: Date.now() })).find(({ unit }) => unit === 'micros');
       if (!line) wrong.push(`key ${id} has no budget in the ledger`);
@@ -55,6 +58,21 @@ export function checkSums(place: Place, options: { keyIds: readonly string[]; pr
   });
 }
 
-function sumOf(outcomes: readonly JournalRecord[]): number {
-  return outcomes.reduce((sum, { charged }) => sum + (parseMicros(String(charged)) ?? Number.NaN), 0);
+/** A page of the journal at a time: all of it could be more than memory holds. */
+async function sumsOf({ journal }: Pick<Authority, 'journal'>): Promise<{ intents: number; outcomes: number; charged: number }> {
+  const sums = { intents: 0, outcomes: 0, charged: 0 };
+  await journal.head();
+  for (let after = 0; ; ) {
+    const lines = await journal.read({ after, limit: 5_000 });
+    const last = lines.at(-1);
+    if (!last) return sums;
+    after = last.position;
+    for (const { text } of lines) {
+      const { kind, charged } = JSON.parse(text) as JournalRecord;
+      if (kind === 'call.intent') sums.intents += 1;
+      if (kind !== 'call.outcome') continue;
+      sums.outcomes += 1;
+      sums.charged += parseMicros(String(charged)) ?? Number.NaN;
+    }
+  }
 }

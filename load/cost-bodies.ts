@@ -1,0 +1,80 @@
+import { answerOf, callBody, finish, keyedHeaders, plainHeaders } from './cost-stand.ts';
+import { type Bench, cpu, type Found, rowsOf } from './cost-terms.ts';
+import { openUp } from './cost-up.ts';
+import { measure, type Way } from './measure.ts';
+import { alternate, ratioOf, type Spread, spreadOf } from './spread.ts';
+
+const kilobyte = 1_000;
+/** Of the text in a request, or in an answer; about 100 bytes more are around each. */
+const sizes = [200, 10 * kilobyte, 100 * kilobyte, 1_000 * kilobyte];
+const connections = 8;
+/** JSON.parse is timed in the same process as the load, often enough to be compiled. */
+const parseTimes = 2_000;
+
+/** Cost against the size of requests and of answers; and what a 100 KB answer costs beside a parse of it. */
+export async function measureBodies(bench: Bench): Promise<Found> {
+  const { stand, wrong, pace } = bench;
+  const { place, served, key, keyId } = await openUp(bench, { path: '/bodies' });
+  const relay = await stand.startRelay('/bodies-relay');
+  const settings = sizes.flatMap((bytes) => [
+    { name: `request-${bytes}`, title: `a request of ${sizeName(bytes)}`, body: callBody({ textBytes: bytes }) },
+    { name: `answer-${bytes}`, title: `an answer of ${sizeName(bytes)}`, body: callBody({ answerBytes: bytes }) },
+  ]);
+  const ways: Way[] = [];
+  for (const { name, title, body } of settings) {
+    const answer = await answerOf({ url: stand.at('/bodies-direct'), headers: plainHeaders, body });
+    const same = { body, answer };
+    const through = `${relay.url}/mcp/up`;
+    ways.push({ name: `relay ${name}`, title: `bare relay, ${title}`, url: through, headers: plainHeaders, pids: [relay.pid], ...same });
+    const { mcpUrl, pid, adminUrl } = served;
+    const gate = { url: `${mcpUrl}/mcp/up`, headers: keyedHeaders(key), pids: [pid], adminUrl, ...same };
+    ways.push({ name: `gate ${name}`, title: `keygate, ${title}`, ...gate });
+  }
+  const rounds = await alternate(ways, {
+    ...pace,
+    warming: { calls: 5_000, seconds: 3 },
+    wrong,
+    measure: (way) => measure(way, { ...pace, connections }),
+  });
+  wrong.push(...(await finish({ place, served }, { keyIds: [keyId], priceMicros: 0, seen: await stand.seen('/bodies') })));
+
+  const measurements: Record<string, Spread> = {};
+  for (const { name } of settings) measurements[`body.${name}/relay`] = ratioOf(rounds, `gate ${name}`, `relay ${name}`, cpu);
+  const parse = parseMicros(ways.find(({ name }) => name === 'gate answer-100000')?.answer ?? '');
+  const costs = (name: string) => (rounds.get(name) ?? []).map(cpu);
+  const [large, small, relayLarge, relaySmall] = ['gate answer-100000', 'gate answer-200', 'relay answer-100000', 'relay answer-200'].map(
+    costs,
+  );
+  const of = (values: readonly number[] | undefined, at: number) => values?.[at] ?? Number.NaN;
+  const added = (large ?? []).map((one, at) => one - of(small, at) - (of(relayLarge, at) - of(relaySmall, at)));
+  measurements['answer.100KB.added/parse'] = spreadOf(added.map((micros) => micros / parse));
+  return {
+    tables: [
+      {
+        name: 'body',
+        title: `Size of requests and answers, ${connections} connections`,
+        rows: rowsOf(ways, rounds, (name) => name.replace('gate ', 'relay ')),
+      },
+    ],
+    ...{ measurements, absent: {} },
+  };
+}
+
+/** What one JSON.parse of a text takes, in microseconds. */
+function parseMicros(text: string): number {
+  let parsed: unknown;
+  const time = () => {
+    const began = performance.now();
+    for (let nth = 0; nth < parseTimes; nth += 1) parsed = JSON.parse(text);
+    return ((performance.now() - began) * 1_000) / parseTimes;
+  };
+  time();
+  const micros = time();
+  if (parsed === undefined) throw new Error('nothing was parsed');
+  return micros;
+}
+
+function sizeName(bytes: number): string {
+  if (bytes >= 1_000 * kilobyte) return `${bytes / 1_000 / kilobyte} MB`;
+  return bytes >= kilobyte ? `${bytes / kilobyte} KB` : '300 B';
+}

@@ -1,0 +1,63 @@
+import { Pool } from 'undici';
+import { type Measured, observe, type Way } from './measure.ts';
+
+/** So many that none of them is waited for, whatever an answer takes: calls come when they are due, as those of strangers do. */
+const connections = 128;
+
+/**
+ * Calls at a fixed rate, whether the calls before are answered or not, so that a slow answer delays no other call. Times are taken from when a
+ * call was written; the timer that sends it, of a millisecond's grain, is the same for every way.
+ */
+export async function measureSteady(way: Way, { rate, seconds }: { rate: number; seconds: number }): Promise<Measured> {
+  const { origin, pathname } = new URL(way.url);
+  const pool = new Pool(origin, { connections, pipelining: 1 });
+  try {
+    return await observe(way, async () => {
+      const times: number[] = [];
+      let wrong = 0;
+      const running: Promise<void>[] = [];
+      const send = async (): Promise<void> => {
+        const began = performance.now();
+        const text = await exchange(pool, pathname, way).catch(() => undefined);
+        times.push(performance.now() - began);
+        if (text !== way.answer) wrong += 1;
+      };
+      const began = performance.now();
+      const all = rate * seconds;
+      const sent = Promise.withResolvers<void>();
+      const tick = (): void => {
+        const due = Math.min(all, Math.floor(((performance.now() - began) / 1_000) * rate));
+        while (running.length < due) running.push(send());
+        if (running.length < all) setTimeout(tick, 1);
+        else sent.resolve();
+      };
+      tick();
+      await sent.promise;
+      await Promise.all(running);
+      return { times, seconds: (performance.now() - began) / 1_000, wrong };
+    });
+  } finally {
+    await pool.close();
+  }
+}
+
+function exchange(pool: Pool, path: string, { headers, body }: Way): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let status = 0;
+    pool.dispatch(
+      { path, method: 'POST', headers, body },
+      {
+        onRequestStart() {},
+        onResponseStart(_controller, code) {
+          status = code;
+        },
+        onResponseData(_controller, chunk) {
+          chunks.push(chunk);
+        },
+        onResponseEnd: () => (status === 200 ? resolve(Buffer.concat(chunks).toString('utf8')) : reject(new Error(`answered ${status}`))),
+        onResponseError: (_controller, error) => reject(error),
+      },
+    );
+  });
+}
