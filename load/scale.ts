@@ -38,7 +38,7 @@ const { values } = parseArgs({
   },
 });
 const rounds = values.smoke ? 1 : Number(values.rounds);
-const ms = values.smoke ? 500 : Number(values.seconds) * 1000;
+const ms = values.smoke ? 1_500 : Number(values.seconds) * 1000;
 if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 20 && Number.isInteger(ms) && ms >= 500 && ms <= 60_000)) {
   console.error('--rounds is a whole number from 1 to 20, --seconds one from 1 to 60: how long each point is measured');
   process.exit(2);
@@ -50,7 +50,7 @@ async function benchmark(): Promise<number> {
   const wrong: string[] = [];
   const all: Round[] = [];
   for (let nth = 0; nth < rounds; nth += 1) {
-    const times = values.smoke ? { warmMs: 100, coldMs: 300, ms } : { warmMs: 1_000, coldMs: 4_000, ms };
+    const times = values.smoke ? { warmMs: 300, coldMs: 300, ms } : { warmMs: 1_000, coldMs: 4_000, ms };
     const idle = nth === 0 && !values.smoke;
     all.push(await runRound({ settings, ...times, othersMax: othersMax[values.smoke ? 'smoke' : 'whole'], idle, wrong }));
   }

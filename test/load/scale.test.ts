@@ -10,7 +10,7 @@ import type { Measurement } from '../../load/scale.ts';
 const run = promisify(execFile);
 const program = fileURLToPath(new URL('../../load/scale.ts', import.meta.url));
 
-it('two gateways for half a second: every call is accounted for, and every figure is one', async () => {
+it('two gateways for a second and a half: every call is accounted for, and every figure is one', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'keygate-scale-'));
   try {
     const out = join(folder, 'scale.json');
