@@ -109,7 +109,7 @@ describe('A54: a crowd of idle streams and connections', () => {
     const perStream = (rssOf(await metrics(gate)) - before) / streams;
     const beside = peakOf(await timed(gate, key, 200));
     console.log(
-      `A54: ${Math.round(perStream / 1024)} KiB for each of ${streams} streams; p95 ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} beside them`,
+      `${Math.round(perStream / 1024)} KiB for each of ${streams} streams; p95 ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} beside them`,
     );
     expect(perStream).toBeLessThan(256 * 1024);
     expect(beside).toBeLessThan(Math.max(alone * 2, alone + 20));

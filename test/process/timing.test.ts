@@ -62,7 +62,7 @@ it('A20: 10,000 samples: how long a wrong key takes does not tell how much of it
   const low = difference[Math.floor(samples / 2) - reach] ?? Number.NaN;
   const high = difference[Math.floor(samples / 2) + reach] ?? Number.NaN;
   console.log(
-    `A20: the median difference is ${(middle * 1_000).toFixed(2)} µs, between ${(low * 1_000).toFixed(2)} and ${(high * 1_000).toFixed(2)}`,
+    `the median difference is ${(middle * 1_000).toFixed(2)} µs, between ${(low * 1_000).toFixed(2)} and ${(high * 1_000).toFixed(2)}`,
   );
   expect(bench.upstream.requests).toEqual([]);
   // No difference, or one so small that nobody measures it over a network: a byte-wise comparison of 43 characters differs by less, a look-up by far more.

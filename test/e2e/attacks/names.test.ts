@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, startBench } from '../../support/bench.ts';
+import { stateless } from '../../support/eras.ts';
 import { only, rpcError, status } from '../../support/misbehaviours.ts';
 import { post, toolCall } from '../../support/post.ts';
 
@@ -73,6 +74,35 @@ describe('A18: line breaks and control characters in what others chose', () => {
     const listed = await fetch(`${bench.gate.adminUrl}/api/v1/keys`, { headers: { authorization: `Bearer ${key}` } });
     expect(listed.headers.get('content-type')).toBe('application/json');
     expect(listed.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+});
+
+describe('A06: headers that mirror arguments', () => {
+  it('a server that finds them different from the body refuses, and the client hears so with its own id; it was asked once, with the header as it was sent', async () => {
+    const { body, headers } = stateless('tools/call', { name: 'tool_0', arguments: { region: 'eu' } }, 'own');
+    bench.upstream.script(only('tools/call', rpcError(-32_020, 'Mcp-Param-Region differs from the body', 400)));
+    const before = bench.upstream.calls('tools/call').length;
+    const answer = await post(bench.url, { key: bench.key, body, headers: { ...headers, 'mcp-param-region': 'us' } });
+    expect([answer.status, answer.json.id, answer.json.error?.code]).toEqual([400, 'own', -32_020]);
+    const seen = bench.upstream.calls('tools/call').slice(before);
+    expect(seen.map((request) => request.headers['mcp-param-region'])).toEqual(['us']);
+    expect(seen[0]?.body).toBe(JSON.stringify(body));
+    await bench.settled();
+  });
+
+  it('no header of the kind decides anything here, or reaches a server of sessions', async () => {
+    const before = bench.upstream.calls('tools/call').length;
+    const refused = stateless('tools/call', { name: 'none', arguments: {} }, 'own');
+    const answer = await post(bench.url, {
+      key: bench.key,
+      body: refused.body,
+      headers: { ...refused.headers, 'mcp-param-name': 'tool_0' },
+    });
+    expect([answer.status, answer.json.error?.data.reason]).toEqual([403, 'TOOL_NOT_ALLOWED']);
+    await post(bench.url, { key: bench.key, body: toolCall('tool_0'), headers: { 'mcp-param-name': 'none' } });
+    const seen = bench.upstream.calls('tools/call').slice(before);
+    expect(seen.map((request) => Object.keys(request.headers).filter((name) => name.startsWith('mcp-')))).toEqual([[]]);
+    await bench.settled();
   });
 });
 
