@@ -179,6 +179,7 @@ export async function serveUntilStopped(options: ServeOptions): Promise<number> 
   let gateway: RunningGateway | undefined;
   // Before anything is started: whoever reads that keygate serves may signal it at once, and a signal without a listener kills.
   const stopped = untilStopped(() => void gateway?.reload().catch((error) => log.fault('a reload failed', error)));
+  endOnFault(log);
   gateway = await startGateway(options);
   log.note('keygate is serving', { mcp: gateway.mcpUrl, admin: gateway.adminUrl, upstreams: Object.keys(gateway.config.upstreams) });
   await stopped;
@@ -186,6 +187,17 @@ export async function serveUntilStopped(options: ServeOptions): Promise<number> 
   await gateway.drain();
   log.note('drained');
   return 0;
+}
+
+/**
+ * What nobody caught leaves a process of which nothing is known: it ends at once, and what it left is settled by the next one. By a signal, since
+ * an orderly exit waits for threads of the store, and may do so for ever (measured), with its listeners open.
+ */
+function endOnFault(log: Log): void {
+  process.on('uncaughtException', (error) => {
+    log.fault('an error that nobody caught ends this process', error);
+    process.kill(process.pid, 'SIGKILL');
+  });
 }
 
 /** Resolves at the first SIGTERM or SIGINT. */

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Log } from '../ports/observe.ts';
 
-/** What the process itself needs besides connections of clients: its libraries' own, the store's files, connections to upstreams and stores. */
-const ownMin = 32;
+/** Of all descriptors; the rest is for connections to upstreams and the store. */
+const clientsShare = 2 / 3;
+/** What the process needs in any case: the runtime's own (about 30, measured), the store's files, a few connections to upstreams. */
+const ownMin = 44;
 /** Of what is left to clients, so much is for the admin listener: an operator gets in also where agents have taken everything. */
 const adminShare = 8;
 
@@ -23,13 +25,13 @@ export function connectionsFor(connectionsMax: number, log: Log): ConnectionBoun
 
 /**
  * How many connections fit into the descriptors that the process may open: a flood of them must leave enough to reach upstreams and to keep the
- * journal (A53). A proxied call takes two.
+ * journal (A53).
  * @param descriptorsMax soft limit of RLIMIT_NOFILE; undefined where it is not known
  */
 export function connectionBounds(connectionsMax: number, descriptorsMax: number | undefined): ConnectionBounds {
   const configured = { data: connectionsMax, admin: connectionsMax, lowered: false };
   if (descriptorsMax === undefined) return configured;
-  const forClients = Math.max(2, Math.floor((descriptorsMax - ownMin) / 2));
+  const forClients = Math.max(2, Math.floor(Math.min(descriptorsMax * clientsShare, descriptorsMax - ownMin)));
   if (connectionsMax <= forClients) return configured;
   const admin = Math.max(1, Math.floor(forClients / adminShare));
   return { data: Math.max(1, forClients - admin), admin, lowered: true };

@@ -21,9 +21,15 @@ export function serveUpgrades(
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
-    outgoing.assignSocket(socket);
-    outgoing.once('finish', () => leave(socket));
     socket.on('error', () => socket.destroy());
+    try {
+      outgoing.assignSocket(socket);
+    } catch {
+      // The request before it on this connection has no answer yet. To change the protocol now would be to mix the two (RFC 9112, section 9.3.2).
+      socket.destroy();
+      return;
+    }
+    outgoing.once('finish', () => leave(socket));
     const upgrading = { socket, head, taken: () => outgoing.detachSocket(socket) };
     serve({ incoming, outgoing, upgrading });
   });

@@ -430,7 +430,7 @@ describe('streams are passed on at once', () => {
     expect(tail).toContain('"id":"slow reader","result"');
   });
 
-  it('A15: a client that reads nothing at all is cut when it has taken nothing for as long as an upstream may be silent', async () => {
+  it('F48 A15: a client that reads nothing at all is cut when it has taken nothing for as long as an upstream may be silent', async () => {
     const event = `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"data":"${'x'.repeat(32_000)}"}}\n\n`;
     bench.upstream.script(
       only('tools/call', async (request, response) => {

@@ -25,6 +25,7 @@ const result = await runFuzz({
   seed: seed ?? 1,
   casesMax: cases ?? 1,
   msMax: (seconds ?? 1) * 1_000,
+  found: (wrong) => console.error(`\n${wrong.join('\n')}\nlooking for the cases that bring this about`),
   each: (done) => void (process.stdout.isTTY && process.stdout.write(`\r${done} cases`)),
 });
 const took = (performance.now() - began) / 1_000;

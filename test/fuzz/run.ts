@@ -37,8 +37,9 @@ export async function runFuzz(options: {
   casesMax: number;
   msMax: number;
   each?: (cases: number) => void;
+  found?: (wrong: readonly string[]) => void;
 }): Promise<FuzzResult> {
-  const { seed, casesMax, msMax, each } = options;
+  const { seed, casesMax, msMax, each, found } = options;
   const statuses = new Map<string, number>();
   let cases = 0;
   const stand = await startFuzzStand();
@@ -50,7 +51,9 @@ export async function runFuzz(options: {
       const wrong = [...(await fireAll(stand, batch, { statuses, silenceMsMax: silenceMs.fuzz })), ...(await judge())];
       cases += batch.length;
       each?.(cases);
-      if (wrong.length > 0) return { cases, statuses, failure: await narrowDown(wrong, batch), residentBytes: 0 };
+      if (wrong.length === 0) continue;
+      found?.(wrong);
+      return { cases, statuses, failure: await narrowDown(wrong, batch), residentBytes: 0 };
     }
     return { cases, statuses, residentBytes: stand.residentBytes() };
   } finally {

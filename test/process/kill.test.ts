@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-it('killed 20 times in the middle of load: every call the upstream saw is on record and charged, and nothing is held', {
+it('F60 killed 20 times in the middle of load: every call the upstream saw is on record and charged, and nothing is held', {
   timeout: 300_000,
 }, async () => {
   const seed = Number(process.env.KEYGATE_SEED ?? Date.now() % 1_000_000);

@@ -124,7 +124,7 @@ describe('too many connections', () => {
 });
 
 describe('A55: an event loop that is blocked for two seconds', () => {
-  it('is told by readiness and by the metric, and by nothing that would have it restarted', async () => {
+  it('F67 is told by readiness and by the metric, and by nothing that would have it restarted', async () => {
     const here = await stand({}, { NODE_OPTIONS: `--import=${blocking}` });
     expect((await fetch(`${here.gate.adminUrl}/readyz`)).status).toBe(200);
     here.gate.kill('SIGUSR2');

@@ -24,7 +24,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-it('A51: gateways and Redis killed 10 times under load: never over a limit, every call seen is on record and paid for, nothing stays held', {
+it('F09 A51: gateways and Redis killed 10 times under load: never over a limit, every call seen is on record and paid for, nothing stays held', {
   timeout: 120_000,
 }, async () => {
   const seed = Number(process.env['KEYGATE_SEED'] ?? Date.now() % 1_000_000);

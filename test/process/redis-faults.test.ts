@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 describe('what Redis does to a gateway', () => {
-  it('A42: killed under load: 503 on every replica and nothing reaches the upstream; back, it serves again by itself (A41)', async () => {
+  it('F01 A42: killed under load: 503 on every replica and nothing reaches the upstream; back, it serves again by itself (A41)', async () => {
     const load = callAll();
     await load.answered(100);
     await redis.kill();
@@ -66,7 +66,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter(load);
   });
 
-  it('A42: frozen: refusals come in time and nothing reaches the upstream; going on, it serves again by itself', async () => {
+  it('F02 A42: frozen: refusals come in time and nothing reaches the upstream; going on, it serves again by itself', async () => {
     const load = callAll();
     await load.answered(100);
     redis.pause();
@@ -79,7 +79,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter(load);
   });
 
-  it('A46: its scripts flushed again and again: each call is charged once', async () => {
+  it('F03 A46: its scripts flushed again and again: each call is charged once', async () => {
     const load = callAll();
     for (let time = 0; time < 10; time += 1) {
       await load.answered(20);
@@ -89,7 +89,7 @@ describe('what Redis does to a gateway', () => {
     expect(outcomes.every(({ result }) => result === 'passed')).toBe(true);
   });
 
-  it('A43: every connection cut again and again under load: no call is charged or made twice', async () => {
+  it('F04 A43: every connection cut again and again under load: no call is charged or made twice', async () => {
     const load = callAll();
     for (let time = 0; time < 10; time += 1) {
       await load.answered(30);
@@ -100,7 +100,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter(load);
   });
 
-  it('A45: out of memory: 503 and nothing is sent; with memory again it serves', async () => {
+  it('F05 A45: out of memory: 503 and nothing is sent; with memory again it serves', async () => {
     await redis.cli('config', 'set', 'maxmemory', '1mb');
     ending.push(() => redis.cli('config', 'set', 'maxmemory', '0'));
     await refusedEverywhere('while Redis has no memory');
@@ -110,7 +110,7 @@ describe('what Redis does to a gateway', () => {
     await soundAfter();
   });
 
-  it('A47: a value of another type in the place of an account: 503, nothing is sent, nothing is taken of the key', async () => {
+  it('F06 A47: a value of another type in the place of an account: 503, nothing is sent, nothing is taken of the key', async () => {
     const name = `${prefixOf(partitionOf('account:payer'))}account:payer`;
     await soundAfter();
     const before = await usageOf(payer.id);
@@ -128,7 +128,7 @@ describe('what Redis does to a gateway', () => {
 });
 
 describe('the feed of key changes', () => {
-  it('its connection cut over and over: a revoked key is refused everywhere at its next request, and the act is acknowledged', async () => {
+  it('F07 its connection cut over and over: a revoked key is refused everywhere at its next request, and the act is acknowledged', async () => {
     let cutting = true;
     const cut = async () => {
       for (let cuts = 0; ; ) {
@@ -168,7 +168,7 @@ describe('the feed of key changes', () => {
 });
 
 describe('Redis is not there', () => {
-  it('when a gateway starts: it is not ready and refuses, without the password in what it says; once Redis is there it serves by itself (A41)', async () => {
+  it('F08 when a gateway starts: it is not ready and refuses, without the password in what it says; once Redis is there it serves by itself (A41)', async () => {
     const alone = await startRedis({ args: ['--requirepass', 'not-to-be-told'] });
     closers.push(() => alone.stop());
     const store = alone.url.replace('//', '//:not-to-be-told@');

@@ -82,7 +82,7 @@ it('a parent revoked by the command line, a child deleted, a key narrowed: every
   await expectRefused(narrowed, 'TOOL_NOT_ALLOWED', 403);
 });
 
-it('one of four replicas is frozen: it is named as pending, in time; when it goes on it refuses and cuts', async () => {
+it('F66 one of four replicas is frozen: it is named as pending, in time; when it goes on it refuses and cuts', async () => {
   const [frozen] = replicas.all.slice(-1);
   if (frozen === undefined) throw new Error('there are four replicas');
   const others = replicas.all.slice(0, -1);

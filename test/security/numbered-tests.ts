@@ -11,8 +11,8 @@ export interface Numbered {
   readonly name: string;
 }
 
-/** Of attacks (A17), and of faults (F-redis-cut). */
-const numbers = /\bA\d{2}\b|\bF-[a-z0-9]+(?:-[a-z0-9]+)*/g;
+/** Of attacks (A17), and of faults (F04). */
+const numbers = /\b[AF]\d{2}\b/g;
 const notTests = /^test\/(?:security|support|fixtures|tidy)\//;
 
 /** Every text with a number in the code of the tests, comments left out, by number and file. */
