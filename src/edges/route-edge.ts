@@ -21,12 +21,26 @@ export function serveUpgrades(
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
-    outgoing.assignSocket(socket);
-    outgoing.once('finish', () => leave(socket));
     socket.on('error', () => socket.destroy());
+    if (!takesItsTurn(outgoing, socket)) return void socket.destroy();
+    outgoing.once('finish', () => leave(socket));
     const upgrading = { socket, head, taken: () => outgoing.detachSocket(socket) };
     serve({ incoming, outgoing, upgrading });
   });
+}
+
+/**
+ * Gives an answer its connection. Node hands over a connection that is to be upgraded at once, also where requests that were pipelined before are still to be
+ * answered on it, and then throws: nobody would catch it, and the process would end. Where clients may upgrade they must not pipeline (RFC 6455,
+ * section 4.1), so such a connection is closed.
+ */
+function takesItsTurn(outgoing: ServerResponse, socket: Socket): boolean {
+  try {
+    outgoing.assignSocket(socket);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What a client gets to take its refusal and to close, in milliseconds. */
