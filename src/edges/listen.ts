@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { type AnswerUnread, answerUnreadRequests, type UnreadAnswer } from './unread-request.ts';
 
@@ -48,6 +48,7 @@ export function listen(options: {
       return unreadResponse(status, unread(status, 'unknown'));
     },
   });
+  const waiting = new WeakMap<Socket, number>();
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytesMax,
@@ -58,7 +59,7 @@ export function listen(options: {
       noDelay: true,
       shouldUpgradeCallback: mayUpgrade,
     },
-    (incoming, outgoing) => inTurn(outgoing, () => void answer(incoming, outgoing)),
+    (incoming, outgoing) => inTurn(waiting, outgoing, () => void answer(incoming, outgoing)),
   );
   answerUnreadRequests(server, unread);
   server.maxConnections = limits.connectionsMax;
@@ -74,13 +75,23 @@ export function listen(options: {
   return promise;
 }
 
+/** Requests of one connection that may wait for the answer to the one before them. Node reads on whatever waits, and some 30 bytes become some 2,000. */
+const pipelinedMax = 100;
+
 /**
  * Pipelined requests are begun one after another. Node gives a response its connection when its turn has come; before,
- * nobody would hear that the client has gone, and a stream would stay open for nobody.
+ * nobody would hear that the client has gone, and a stream would stay open for nobody. A connection on which too many wait is cut (A61).
  */
-function inTurn(outgoing: ServerResponse, begin: () => void): void {
-  if (outgoing.socket) begin();
-  else outgoing.once('socket', begin);
+function inTurn(waiting: WeakMap<Socket, number>, outgoing: ServerResponse, begin: () => void): void {
+  if (outgoing.socket) return begin();
+  const { socket } = outgoing.req;
+  const count = (waiting.get(socket) ?? 0) + 1;
+  if (count > pipelinedMax) return void socket.destroy();
+  waiting.set(socket, count);
+  outgoing.once('socket', () => {
+    waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
+    begin();
+  });
 }
 
 function unreadResponse(status: number, { contentType, body }: UnreadAnswer): Response {

@@ -22,17 +22,25 @@ export function serveUpgrades(
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
     socket.on('error', () => socket.destroy());
-    try {
-      outgoing.assignSocket(socket);
-    } catch {
-      // The request before it on this connection has no answer yet. To change the protocol now would be to mix the two (RFC 9112, section 9.3.2).
-      socket.destroy();
-      return;
-    }
+    if (!takesItsTurn(outgoing, socket)) return void socket.destroy();
     outgoing.once('finish', () => leave(socket));
     const upgrading = { socket, head, taken: () => outgoing.detachSocket(socket) };
     serve({ incoming, outgoing, upgrading });
   });
+}
+
+/**
+ * Gives an answer its connection. Node hands over a connection that is to be upgraded at once, also where requests that were pipelined before are still to be
+ * answered on it, and then throws: nobody would catch it, and the process would end. Where clients may upgrade they must not pipeline (RFC 6455,
+ * section 4.1), so such a connection is closed.
+ */
+function takesItsTurn(outgoing: ServerResponse, socket: Socket): boolean {
+  try {
+    outgoing.assignSocket(socket);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What a client gets to take its refusal and to close, in milliseconds. */

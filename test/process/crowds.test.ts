@@ -155,7 +155,9 @@ describe('A55: a process that stands still', () => {
   it('is seen in the metric of its event loop, says so nowhere else, and goes on with what it was doing', async () => {
     const { gate, key, place } = await prepare();
     expect((await call(gate, key)).status).toBe(200);
-    await metrics(gate); // which begins the measure anew
+    // Looking begins the measure anew, at the tick after the next one; ticks are 10 ms apart, and nothing tells of them.
+    await metrics(gate);
+    await new Promise((resolve) => setTimeout(resolve, 200));
     gate.kill('SIGSTOP');
     const waiting = call(gate, key);
     await new Promise((resolve) => setTimeout(resolve, 2_000));

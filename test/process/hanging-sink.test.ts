@@ -51,7 +51,7 @@ it('A50: a sink that hangs holds up no call and no other sink; the journal has e
   const upstream = await startRecordingUpstream({ sessions: false });
   closers.push(() => upstream.close());
   const [stuck, sound] = [await startReceiver({ hangs: true }), await startReceiver({ hangs: false })];
-  const hook = (url: string) => ({ url, secret, kinds: ['call.outcome'], timeoutMs: '500ms' });
+  const hook = (url: string) => ({ url, secret, kinds: ['call.outcome'], timeoutMs: '3s' });
   const place = await preparePlace({ upstreams: { up: upstreamConfig(upstream.url) }, webhooks: [hook(stuck.url), hook(sound.url)] });
   closers.push(() => place.remove());
   const { key } = await place.mint({ scopes: ['read:up'] });
@@ -63,7 +63,7 @@ it('A50: a sink that hangs holds up no call and no other sink; the journal has e
     took.push(performance.now() - began);
   }
   // Less than one attempt of the sink's: nobody has waited for it.
-  expect(Math.max(...took)).toBeLessThan(500);
+  expect(Math.max(...took)).toBeLessThan(3_000);
   await eventually('the sink is asked', () => (stuck.asked() > 0 ? true : undefined), 15_000);
   await eventually('the other sink has all', () => (sound.received.length >= calls ? true : undefined), 15_000);
   expect(stuck.received).toEqual([]);

@@ -17,7 +17,11 @@ interface Report {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
   }[];
 }
 
@@ -87,15 +91,15 @@ function readReport({ testResults }: Report, { code, output }: Ran): { results: 
   for (const { name, status, assertionResults } of testResults) {
     // A file that could not be loaded has no results at all.
     if (status === 'failed' && !assertionResults.some((one) => one.status === 'failed')) troubles.push(`${name} could not be run`);
-    for (const { fullName, status: outcome } of assertionResults) {
+    for (const { fullName, status: outcome, failureMessages = [] } of assertionResults) {
       for (const number of numbersIn(fullName)) {
         const result = results.get(number) ?? { passed: 0, failed: 0, skipped: 0 };
         results.set(number, result);
         if (outcome === 'passed') result.passed += 1;
         else if (outcome === 'failed') result.failed += 1;
         else result.skipped += 1;
-        if (outcome === 'failed') troubles.push(`failed: ${fullName}`);
       }
+      if (outcome === 'failed') troubles.push(`failed: ${fullName}\n  ${(failureMessages[0] ?? '').split('\n', 3).join('\n  ')}`);
     }
   }
   if (code !== 0 && troubles.length === 0) troubles.push(`The tests ended with ${code}:\n${output.slice(-2_000)}`);

@@ -128,7 +128,10 @@ describe("servers of a client's own file", () => {
   });
 });
 
-it('A10: the SSE server got its own credential and an assertion on every request, and no key', () => {
+it('A10: the SSE server got its own credential and an assertion on every request, and no key', async () => {
+  const client = await connectV1(`${gate.url}/mcp/everything-sse`, key);
+  expect((await client.listTools()).tools.length).toBeGreaterThan(0);
+  await client.close();
   const asked = sse.requests.filter(({ headers }) => headers['x-key'] !== undefined);
   expect(new Set(asked.map(({ method }) => method))).toEqual(new Set(['GET', 'POST']));
   for (const { rawHeaders, body } of sse.requests) expect(`${rawHeaders.join('\n')}${body}`).not.toContain('kg_live_');
