@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { afterEach, expect, it } from 'vitest';
+import { composeKey } from '../../src/domain/credential.ts';
 import { upstreamConfig } from '../support/gateway.ts';
 import { toolCall } from '../support/post.ts';
 import { startRecordingUpstream } from '../support/recording-upstream.ts';
 import { preparePlace, type Served } from './served.ts';
 
 /** Different names of each kind that are sent: KEYGATE_FLOOD=1000000 sends the million of A61, by hand. */
-const names = Number(process.env['KEYGATE_FLOOD'] ?? 6_000);
+const names = Number(process.env['KEYGATE_FLOOD'] ?? 2_500);
 /** For what a process fills up to its bounds (10,000 digests, 100,000 addresses), compiles and does not collect at once. */
 const grownBytesMax = 120 * 1024 * 1024;
 const atOnce = 48;
@@ -78,6 +79,13 @@ async function sendMany(what: string, status: number, one: (nth: number) => Prom
     }
   };
   await Promise.all(Array.from({ length: atOnce }, turn));
+}
+
+/** Of the right shape and checksum, so that it must be looked up. */
+function madeUpKey(nth: number): string {
+  const secret = new Uint8Array(32);
+  new DataView(secret.buffer).setInt32(0, nth);
+  return composeKey({ prefix: 'kg', environment: 'live', id: 'AbCd1234', secret });
 }
 
 function residentBytes({ pid }: Served): number {
