@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
 import { connectionsFor } from './edges/descriptors.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
+import { endOnFault } from './end-on-fault.ts';
 import type { RequestPlace } from './ports/load.ts';
 import type { Log } from './ports/observe.ts';
 import { startRounds } from './rounds.ts';
@@ -187,17 +188,6 @@ export async function serveUntilStopped(options: ServeOptions): Promise<number> 
   await gateway.drain();
   log.note('drained');
   return 0;
-}
-
-/**
- * What nobody caught leaves a process of which nothing is known: it ends at once, and what it left is settled by the next one. By a signal, since
- * an orderly exit waits for threads of the store, and may do so for ever (measured), with its listeners open.
- */
-function endOnFault(log: Log): void {
-  process.on('uncaughtException', (error) => {
-    log.fault('an error that nobody caught ends this process', error);
-    process.kill(process.pid, 'SIGKILL');
-  });
 }
 
 /** Resolves at the first SIGTERM or SIGINT. */

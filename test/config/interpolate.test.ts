@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { interpolate, type Sources } from '../../src/config/interpolate.ts';
 import { leafAt } from '../../src/config/tree.ts';
@@ -75,5 +76,51 @@ describe('interpolate', () => {
     expect(await fill('${file:/dev/zero}', folder.path)).toMatch(/which is larger than 64 KiB$/);
     expect(await fill('${file:bytes}', folder.path)).toMatch(/which is not UTF-8 text$/);
     expect(await fill('${file:.}', folder.path)).toMatch(/which is a folder, not a file$/);
+  });
+});
+
+describe('whatever is written and whatever it stands for', () => {
+  const part = fc.constantFrom(
+    '${X}',
+    '$${',
+    '${',
+    '}',
+    '$',
+    '{',
+    'X',
+    ':-',
+    '${NOPE:-',
+    '${env:X}',
+    'plain',
+    '${DOLLAR}',
+    '\n',
+    '${file:',
+    '${}',
+  );
+
+  it('is replaced once, left to right, or is a finding: a value that comes in is never looked at again (A22)', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(part, { maxLength: 12 }),
+        fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
+        async (parts, value) => {
+          const text = parts.join('');
+          const sources: Sources = { env: { X: value, DOLLAR: '${X}' }, cwd: '/nowhere', files: new Set() };
+          const { tree, findings } = await interpolate(leafAt({ path: 'a' }, text), sources);
+          if (findings.length > 0) {
+            expect(tree).toMatchObject({ broken: true });
+            return;
+          }
+          // The same by hand, on a text without any problem.
+          const expected = text.replaceAll(/\$\$\{|\$\{([^}]*)\}/g, (found: string, reference: string | undefined) => {
+            if (found === '$${') return '${';
+            if (reference === 'X' || reference === 'env:X') return value;
+            return reference === 'DOLLAR' ? '${X}' : (reference?.split(':-').slice(1).join(':-') ?? '');
+          });
+          expect(tree.kind === 'leaf' && tree.value).toBe(expected);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
   });
 });

@@ -6,9 +6,7 @@ export const coverageDocument = 'docs/security/coverage.md';
 /** docs/security/coverage.md as it has to be. `npm run security -- --write` writes it. */
 export function coverageText(): string {
   const tests = numberedTests();
-  const faults = [...new Set(tests.map(({ number }) => number))].filter((number) => number.startsWith('F')).sort();
   const rows = attacks.map(({ number, what, missing }) => row([number, what, shown(tests, number), missing ?? '']));
-  const faultRows = faults.map((number) => row([number, shown(tests, number)]));
   return [
     ...introduction,
     '## Attacks',
@@ -17,7 +15,6 @@ export function coverageText(): string {
     '|---|---|---|---|',
     ...rows,
     '',
-    ...(faultRows.length === 0 ? [] : ['## Faults', '', row(['fault', 'tests']), '|---|---|', ...faultRows, '']),
   ].join('\n');
 }
 
@@ -25,7 +22,7 @@ const introduction = [
   '# What withstands what',
   '',
   'Written by `npm run security -- --write` from the names of the tests; a test compares the two, so no line outlives its test. `npm run security` runs',
-  'all of these, the simulation and the fuzzer, and prints this table with results.',
+  'all of these, the [faults](faults.md), the simulation and the fuzzer, and prints this table with results.',
   '',
 ];
 

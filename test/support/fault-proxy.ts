@@ -103,6 +103,8 @@ function carry(from: Socket, to: Socket, fault: () => Fault | undefined): void {
     else if (now.kind === 'duplicate') write(Buffer.concat([piece, piece]));
     else if (now.kind === 'drip') {
       for (let at = 0; at < piece.length && !to.destroyed && !from.destroyed; at += now.bytes) {
+        // It was ended meanwhile: the rest need not wait.
+        if (fault() !== now) return write(piece.subarray(at));
         write(piece.subarray(at, at + now.bytes));
         await pause(now.everyMs);
       }

@@ -55,9 +55,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'live-settings.ts': ['domain', 'config', 'authority'],
   // The process: what starts, runs and ends a composed gateway. It names no adapter.
   'system-clock.ts': ['domain', 'ports'],
+  'end-on-fault.ts': ['ports'],
   'rounds.ts': [...inner, 'compose.ts', 'system-clock.ts'],
   'take-config.ts': [...inner, 'compose.ts'],
-  'serve.ts': [...inner, 'take-config.ts', 'compose.ts', 'compose-store.ts', 'rounds.ts', 'system-clock.ts'],
+  'serve.ts': [...inner, 'take-config.ts', 'compose.ts', 'compose-store.ts', 'end-on-fault.ts', 'rounds.ts', 'system-clock.ts'],
   'demo.ts': [...inner, 'compose.ts', 'compose-store.ts', 'serve.ts', 'system-clock.ts'],
   'main.ts': [...inner, 'compose.ts', 'compose-store.ts', 'compose-dry-runs.ts', 'serve.ts', 'demo.ts', 'system-clock.ts'],
 };
