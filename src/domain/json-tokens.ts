@@ -1,7 +1,10 @@
 import { KnownTexts } from './known-texts.ts';
+import { PlainRun } from './plain-run.ts';
 
 const quote = 0x22;
 const backslash = 0x5c;
+/** Bytes of a string that are looked at one by one before words are: most strings end before it pays. */
+const singlyMax = 16;
 
 /** Names and methods of MCP and JSON-RPC that are read most; the list has no say in what is accepted. */
 const known = new KnownTexts([
@@ -39,10 +42,12 @@ export class JsonTokens {
   /** The last string has an escape, or a byte that is not ASCII. */
   protected escaped = false;
   private wide = false;
+  private readonly plain: PlainRun;
   private integer = false;
 
   constructor(bytes: Buffer, at: number) {
     this.bytes = bytes;
+    this.plain = new PlainRun(bytes);
     this.at = at;
   }
 
@@ -89,19 +94,19 @@ export class JsonTokens {
 
   /** Reads a string; `at` stands on its first quote. */
   string(): void {
-    const { bytes } = this;
-    const length = bytes.length;
+    const { bytes, plain } = this;
     this.start = this.at;
     this.escaped = false;
     this.wide = false;
     let at = this.at + 1;
     for (;;) {
-      // The tight loop over plain ASCII: long texts spend their time here.
-      while (at < length) {
+      const singly = Math.min(at + singlyMax, bytes.length);
+      while (at < singly) {
         const byte = bytes[at] as number;
         if (byte < 0x20 || byte > 0x7f || byte === quote || byte === backslash) break;
         at++;
       }
+      if (at === singly) at = plain.end(at);
       const byte = bytes[at];
       if (byte === quote) break;
       if (byte === backslash) {

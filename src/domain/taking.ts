@@ -126,6 +126,12 @@ export function thresholdReached({ spent, limit, thresholds }: { spent: number; 
   // What is no amount is never reached: a report may not stand in the way of the commit that it would be part of.
   if (!Number.isSafeInteger(spent) || !Number.isSafeInteger(limit)) return 0;
   // Below 2^53 / 100 plain numbers are as exact, and far cheaper.
-  if (Math.max(spent, limit) <= smallMax) return thresholds.findLast((threshold) => spent * 100 >= limit * threshold) ?? 0;
+  if (spent <= smallMax && limit <= smallMax) {
+    for (let at = thresholds.length - 1; at >= 0; at -= 1) {
+      const threshold = thresholds[at] ?? 0;
+      if (spent * 100 >= limit * threshold) return threshold;
+    }
+    return 0;
+  }
   return thresholds.findLast((threshold) => BigInt(spent) * 100n >= BigInt(limit) * BigInt(threshold)) ?? 0;
 }

@@ -34,11 +34,11 @@ export function readHead(tables: Tables): Head {
  */
 export function draftRecords(tables: Tables, time: number, facts: readonly RecordFacts[]): Drafts {
   let head = readHead(tables);
+  const timeText = new Date(time).toISOString();
   const records = facts.map((each) => {
-    const reserved = reservedNames.find((name) => name in each);
-    if (reserved !== undefined) throw new Error(`A record's facts may not name "${reserved}": the journal sets it.`);
+    for (const name of reservedNames) if (name in each) throw new Error(`A record's facts may not name "${name}": the journal sets it.`);
     const seq = head.seq + 1;
-    const { text, hash } = chainRecord({ facts: each, partition, seq, time, prev: head.hash });
+    const { text, hash } = chainRecord({ facts: each, partition, seq, time: timeText, prev: head.hash });
     const position = head.position + 1;
     head = { seq, hash, position };
     return { position, text };

@@ -6,6 +6,7 @@ import { damaged } from './check-file.ts';
 import { createCommitMark } from './commit-mark.ts';
 import { createCommits } from './commits.ts';
 import { dueRows } from './due-rows.ts';
+import { endedRows } from './ended-rows.ts';
 import { type Gathered, type Gathering, gathered } from './gathered.ts';
 import { createGathering } from './gathering.ts';
 import { holdRows } from './hold-rows.ts';
@@ -77,7 +78,7 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     pinTexts: json('pin texts'),
     replays: json('replays'),
     holds: gather(holdRows(texts<string>('holds'), wrong)),
-    ended: json<Ended, string>('ended'),
+    ended: gather(endedRows(json<Ended, string>('ended'))),
     due,
     forgetTogether: together.add,
     accounts: busy(json('accounts')),

@@ -1,5 +1,4 @@
 import type { Gathering } from './gathered.ts';
-import { openRow, sealRow } from './row-text.ts';
 import type { Range, Table } from './tables.ts';
 
 /** What the rows are kept in: position of a row's first record to the texts of its records, one a line. LMDB's databases have this shape. */
@@ -15,8 +14,9 @@ const rowCharactersMax = 12_000;
 
 /**
  * The journal, position by position, over rows of the records that one commit appended: an entry of the database costs more than the hash of
- * a record does. A record's text has no line break, so a row of a single record is that record's text.
- * @param damaged what is thrown where a row is not what was written
+ * a record does. A record's text has no line break. Each says by its hash whether it is what was written; that none is missing, and each has its own
+ * position, is what the number of records in front of them is for.
+ * @param damaged what is thrown where a row has lost records
  */
 export function journalRows(under: Rows<number>, damaged: (problem: string) => Error): Table<string, number> & Gathering {
   /** Of this commit, in the order of their positions. */
@@ -25,8 +25,11 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
   let open = false;
 
   const linesOf = (key: number, value: string): string[] => {
-    const wrong = () => damaged(`the journal's row at position ${key} is not what was written`);
-    return openRow(value, wrong).split('\n');
+    // As stores of version 3 have them.
+    if (value.startsWith('{')) return [value];
+    const [count, ...lines] = value.split('\n');
+    if (count === String(lines.length)) return lines;
+    throw damaged(`the journal's row at position ${key} holds ${lines.length} records, not ${count?.slice(0, 9)}`);
   };
   /** The row that would hold a position. */
   const rowAt = (position: number): { key: number; lines: string[] } | undefined => {
@@ -50,7 +53,7 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
     let characters = 0;
     for (const { position, text } of records) {
       if (lines.length > 0 && (characters >= rowCharactersMax || position !== first + lines.length)) {
-        under.put(first, sealRow(lines.join('\n')));
+        under.put(first, `${lines.length}\n${lines.join('\n')}`);
         lines = [];
       }
       if (lines.length === 0) {
@@ -60,7 +63,7 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
       lines.push(text);
       characters += text.length;
     }
-    if (lines.length > 0) under.put(first, sealRow(lines.join('\n')));
+    if (lines.length > 0) under.put(first, `${lines.length}\n${lines.join('\n')}`);
   };
   const flush = (): boolean => {
     const wrote = added.length > 0 || removed.size > 0;

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 
 /**
- * Rows are longer than a page's entries, so most of their bytes lie on pages that say nothing of themselves (check-file.ts): a checksum
+ * A row of holds. Rows are longer than a page's entries, so most of their bytes lie on pages that say nothing of themselves (check-file.ts): a checksum
  * in front tells whether they are still what was written. Entries of stores of version 3 are JSON and have none.
  */
 export function sealRow(text: string): string {

@@ -7,8 +7,7 @@ import type { RecordFacts } from '../../domain/record.ts';
  * @throws Error
  */
 export function entryArguments(facts: RecordFacts, time: number): [time: string, facts: string] {
-  const reserved = reservedNames.find((name) => name in facts);
-  if (reserved !== undefined) throw new Error(`A record's facts may not name "${reserved}": the journal sets it.`);
+  for (const name of reservedNames) if (name in facts) throw new Error(`A record's facts may not name "${name}": the journal sets it.`);
   if (!Number.isSafeInteger(time) || Number.isNaN(new Date(time).getTime()))
     throw new Error('A record needs its time, in whole milliseconds.');
   return [String(time), JSON.stringify(facts)];

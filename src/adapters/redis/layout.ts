@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * Where everything stands. What one commit touches is in one partition, and a partition is one hash slot (its tag in braces): the ledger of a
@@ -9,7 +9,8 @@ export const partitionCount = 256;
 
 /** The partition of a ledger root, or of anything else that is journalled: `p0` to `p255`. */
 export function partitionOf(root: string): string {
-  return `p${createHash('sha256').update(root).digest().readUInt32BE(0) % partitionCount}`;
+  // The first four bytes as one number.
+  return `p${Number.parseInt(hash('sha256', root).slice(0, 8), 16) % partitionCount}`;
 }
 
 export function everyPartition(): string[] {

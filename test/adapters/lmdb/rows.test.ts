@@ -91,9 +91,9 @@ describe('rows of the journal', () => {
     expect(positions(journal, {})).toEqual([1, 2]);
   });
 
-  test('a row that is not what was written is refused, and a record has no line break', () => {
+  test('a row that has lost a record is refused, and a record has no line break', () => {
     const { under, journal } = journalOf([[1, 2, 3]]);
-    under.rows.set(1, (under.rows.get(1) ?? '').replace('"position":2', '"position":9'));
+    under.rows.set(1, (under.rows.get(1) ?? '').replace('\n{', ' {'));
     expect(() => journal.get(1)).toThrow('damaged');
     expect(() => [...journal.getRange({})]).toThrow('damaged');
     expect(() => journal.put(4, 'a\nb')).toThrow('one line');
