@@ -86,7 +86,10 @@ function inTurn(waiting: WeakMap<Socket, number>, outgoing: ServerResponse, begi
   if (outgoing.socket) return begin();
   const { socket } = outgoing.req;
   const count = (waiting.get(socket) ?? 0) + 1;
-  if (count > pipelinedMax) return void socket.destroy();
+  if (count > pipelinedMax) {
+    socket.destroy();
+    return;
+  }
   waiting.set(socket, count);
   outgoing.once('socket', () => {
     waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
