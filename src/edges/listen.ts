@@ -83,7 +83,10 @@ const pipelinedMax = 100;
  * nobody would hear that the client has gone, and a stream would stay open for nobody. A connection on which too many wait is cut (A61).
  */
 function inTurn(waiting: WeakMap<Socket, number>, outgoing: ServerResponse, begin: () => void): void {
-  if (outgoing.socket) return begin();
+  if (outgoing.socket) {
+    begin();
+    return;
+  }
   const { socket } = outgoing.req;
   const count = (waiting.get(socket) ?? 0) + 1;
   if (count > pipelinedMax) {
