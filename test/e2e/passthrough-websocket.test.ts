@@ -4,6 +4,9 @@ import { patch } from '../../src/authority/patch.ts';
 import { revoke } from '../../src/authority/revoke.ts';
 import { createClosers, startBench } from '../support/bench.ts';
 import { upstreamConfig } from '../support/gateway.ts';
+import { hang } from '../support/misbehaviours.ts';
+import { toolCall } from '../support/post.ts';
+import { exchangeRaw, rawPost } from '../support/raw-http.ts';
 import { openRawWebsocket, startEchoSockets } from '../support/raw-websocket.ts';
 
 const closers = createClosers();
@@ -99,6 +102,19 @@ describe('websockets that are passed through', () => {
     first.socket.destroy();
     await vi.waitFor(() => expect(bench.gate.gateway.composed.live.size).toBe(0));
     await bench.settled();
+  });
+
+  it('asked for behind a request that has no answer yet: the connection is closed, and nothing else', async () => {
+    const { echo, bench } = await prepare();
+    const authorization = `Authorization: Bearer ${bench.key}`;
+    bench.upstream.script(hang);
+    const upgrade = ['Host: localhost', authorization, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+    const asked = `GET /passthrough/ws/live HTTP/1.1\r\n${upgrade.join('\r\n')}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
+    const call = rawPost({ lines: [authorization], body: JSON.stringify(toolCall('echo')) });
+    const { answers, closed } = await exchangeRaw(bench.gate.url, call + asked, { untilClosed: true });
+    expect({ answers, closed }).toEqual({ answers: [], closed: true });
+    expect(echo.opened).toEqual([]);
+    await bench.alive();
   });
 
   it('a drain ends them', async () => {

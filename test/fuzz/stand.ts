@@ -14,7 +14,7 @@ export interface FuzzStand {
   readonly keys: Readonly<Record<Exclude<MarkName, 'session'>, { key: string; id: string }>>;
   /** The case with the marks that are whole replaced by what they stand for. */
   filled(bytes: Buffer): Buffer;
-  /** Resident memory of the gateway, in bytes. */
+  /** Resident memory of the gateway's own, in bytes: without what is mapped of the store's file. */
   residentBytes(): number;
   close(): Promise<void>;
 }
@@ -74,7 +74,7 @@ export async function startFuzzStand(): Promise<FuzzStand> {
       for (const [mark, value] of values) text = text.replaceAll(mark, value);
       return Buffer.from(text, 'latin1');
     },
-    residentBytes: () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${gate.pid}/status`, 'utf8'))?.[1]) * 1024,
+    residentBytes: () => Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${gate.pid}/status`, 'utf8'))?.[1]) * 1024,
     async close() {
       await place.remove();
       for (const upstream of upstreams) await upstream.close();

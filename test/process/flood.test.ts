@@ -10,7 +10,7 @@ import { preparePlace, type Served } from './served.ts';
 /** Different names of each kind that are sent: KEYGATE_FLOOD=1000000 sends the million of A61, by hand. */
 const names = Number(process.env['KEYGATE_FLOOD'] ?? 2_500);
 /** For what a process fills up to its bounds (10,000 digests, 100,000 addresses), compiles and does not collect at once. */
-const grownBytesMax = 120 * 1024 * 1024;
+const grownBytesMax = 80 * 1024 * 1024;
 const atOnce = 48;
 
 const closers: (() => Promise<unknown> | unknown)[] = [];
@@ -88,6 +88,7 @@ function madeUpKey(nth: number): string {
   return composeKey({ prefix: 'kg', environment: 'live', id: 'AbCd1234', secret });
 }
 
+/** Its own memory, without what is mapped of the store's file, which grows with each record. */
 function residentBytes({ pid }: Served): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }
