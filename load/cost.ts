@@ -22,7 +22,8 @@ import { measureWorkers } from './cost-workers.ts';
  * `npm run load [-- --what calls,body,keys,rules,tools,concurrency,streams,workers] [-- --rounds N] [-- --seconds N] [-- --check] [-- --smoke] [-- --out FOLDER]`:
  * proves that the gateway is right, then says what it costs, as ratios to baselines that are measured in the same run, in turn. Exit code 1 where
  * anything was wrong; with `--check` also where a budget of load/budget.json is missed; with `--smoke`, which measures calls on the embedded store
- * alone, also where these cost more than the recorded ratio allows. `--from FILE` judges an earlier result.
+ * alone, also where these cost more than the recorded ratio allows. `--from FILE` judges an earlier result anew, and writes its report again where
+ * `--out` says where to.
  */
 const parts: Readonly<Record<string, (bench: Bench) => Promise<Found>>> = {
   calls: (bench) => measureCalls(bench, { redis: true, nginx: true, rates: true }),
@@ -45,7 +46,7 @@ const { values } = parseArgs({
     check: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     from: { type: 'string' },
-    out: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
+    out: { type: 'string' },
   },
 });
 const what = values.what.split(',');
@@ -58,15 +59,19 @@ if (!counted || what.some((name) => parts[name] === undefined)) {
 process.exitCode = values.smoke ? await smoke() : await run();
 
 async function run(): Promise<number> {
-  const result = values.from === undefined ? await measureAll() : (JSON.parse(await readFile(values.from, 'utf8')) as CostResult);
+  const earlier = values.from === undefined ? undefined : (JSON.parse(await readFile(values.from, 'utf8')) as CostResult);
+  const measured = earlier ?? (await measureAll());
+  const judged = judge(await readBudgets(), measured);
+  const result: CostResult = { ...measured, judged };
   tell(result);
-  if (values.from === undefined) {
-    await writeFile(join(values.out, 'cost.json'), `${JSON.stringify(result, null, 1)}\n`);
-    await writeFile(join(values.out, 'cost.md'), reportOf(result));
-    await writeFile(join(values.out, 'cost.svg'), plotOf(result));
-    console.log(`\nwritten to ${values.out}: cost.json, cost.md, cost.svg`);
+  const out = values.out ?? (earlier === undefined ? fileURLToPath(new URL('results', import.meta.url)) : undefined);
+  if (out !== undefined) {
+    await writeFile(join(out, 'cost.json'), `${JSON.stringify(result, null, 1)}\n`);
+    await writeFile(join(out, 'cost.md'), reportOf(result));
+    await writeFile(join(out, 'cost.svg'), plotOf(result));
+    console.log(`\nwritten to ${out}: cost.json, cost.md, cost.svg`);
   }
-  const missed = values.check ? misses(judge(await readBudgets(), result), result.absent) : [];
+  const missed = values.check ? misses(judged, result.absent) : [];
   if (values.check) console.log(missed.length === 0 ? '\nevery budget is kept' : '\nBudgets that are not kept:');
   for (const { measurement, verdict, median, max, min, why } of missed) {
     console.log(`  ${measurement}: ${verdict}${median === undefined ? ` (${why})` : `, ${median} and not ${max ?? min}`}`);
@@ -74,7 +79,7 @@ async function run(): Promise<number> {
   return result.wrong.length === 0 && missed.length === 0 ? 0 : 1;
 }
 
-async function measureAll(): Promise<CostResult> {
+async function measureAll(): Promise<Omit<CostResult, 'judged'>> {
   const pace = { rounds, seconds, warming: { calls: 20_000, seconds: 30 } };
   const loadBefore = Number((loadavg()[0] ?? Number.NaN).toFixed(2));
   const all: Found[] = [];
@@ -97,7 +102,7 @@ async function measureAll(): Promise<CostResult> {
     command: ['npm run load', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
     date: new Date().toISOString(),
     machine: { cores: cpus().length, model: cpus()[0]?.model ?? '', kernel: release(), node: process.version, loadBefore },
-    ...{ rounds, seconds, ...found, judged: judge(await readBudgets(), found), wrong },
+    ...{ rounds, seconds, ...found, wrong },
   };
 }
 
