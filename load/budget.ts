@@ -35,8 +35,9 @@ export function judge({ budgets }: Budgets, { measurements, absent }: Pick<Found
     const { measurement, max = Number.POSITIVE_INFINITY, min = Number.NEGATIVE_INFINITY } = budget;
     const median = measurements[measurement]?.median;
     if (median === undefined) return { ...budget, verdict: 'not measured', why: absent[measurement] ?? 'this run did not measure it' };
-    // A figure that is no number keeps nothing.
-    return { ...budget, verdict: median <= max && median >= min ? 'kept' : 'missed', median };
+    // A figure that is no number keeps nothing; in a result that was written and read again it is null.
+    const kept = Number.isFinite(median) && median <= max && median >= min;
+    return { ...budget, verdict: kept ? 'kept' : 'missed', median: median ?? Number.NaN };
   });
 }
 

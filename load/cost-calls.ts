@@ -29,11 +29,15 @@ interface Gate {
 }
 
 /** What a call costs on every way, at saturation and at fixed rates. The first part of a run; the only one of a smoke, which asks for less of it. */
-export async function measureCalls(bench: Bench, options: { redis: boolean; nginx: boolean; rates: boolean }): Promise<Found> {
+export async function measureCalls(
+  bench: Bench,
+  options: { redis: boolean; nginx: boolean; rates: boolean; only?: readonly string[] },
+): Promise<Found> {
   const { stand, wrong } = bench;
   const gates = [await openGate(bench, 'lmdb')];
   if (options.redis) gates.push(await openGate(bench, 'redis'));
-  const { ways, absent } = await openWays(bench, gates, options.nginx);
+  const { ways: open, absent } = await openWays(bench, gates, options.nginx);
+  const ways = open.filter(({ name }) => options.only?.includes(name) ?? true);
   const { pace } = bench;
   const full = await alternate(ways, { ...pace, wrong, measure: (way) => measure(way, { connections, seconds: pace.seconds }) });
   const tables: Table[] = [

@@ -32,6 +32,11 @@ describe('a budget', () => {
     expect(judge(budgetsOf(quick), { measurements: { calls: spread(median) }, absent: {} })[0]?.verdict).toBe(verdict);
   });
 
+  it('that measures no number is missed too when the result was written and read again', () => {
+    const found = JSON.parse(JSON.stringify({ measurements: { cpu: spread(Number.NaN) }, absent: {} }));
+    expect(judge(budgetsOf(dear), found)[0]?.verdict).toBe('missed');
+  });
+
   it('that was not measured fails a check, unless it holds only somewhere and there is a reason', () => {
     const failing = (budget: Budget, absent: Record<string, string>) =>
       misses(judge(budgetsOf(budget), { measurements: {}, absent }), absent).map(({ verdict }) => verdict);
