@@ -33,6 +33,8 @@ export function createEventReader(eventBytesMax: number): EventReader {
   let eventBytes = 0;
 
   const line = (bytes: Buffer, events: ServerEvent[]): void => {
+    const begins = first;
+    first = false;
     if (bytes.length === 0) {
       const event = finish(fields);
       if (event) events.push(event);
@@ -41,8 +43,7 @@ export function createEventReader(eventBytesMax: number): EventReader {
       return;
     }
     let text = bytes.toString('utf8');
-    if (first && text.startsWith('\ufeff')) text = text.slice(1);
-    first = false;
+    if (begins && text.startsWith('\ufeff')) text = text.slice(1);
     take(fields, text);
   };
 
