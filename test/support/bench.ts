@@ -117,11 +117,17 @@ export async function startBench({ upstream: stub = {}, up = {}, also = {}, conf
       await bench.settled();
     },
     async settled() {
-      const intents = (await gate.journal('call.intent')).length;
-      const outcomes = await gate.journalled('call.outcome', intents);
-      expect(outcomes.length).toBe(intents);
-      expect((await usage()).map(({ held }) => held)).toEqual((await usage()).map(() => 0));
-      return outcomes;
+      await gate.journalled('call.outcome', (await gate.journal('call.intent')).length);
+      // Requests whose clients have just gone may still be on their way in, and become intents after that count.
+      const all = async () => {
+        const [intents, outcomes, limits] = [await gate.journal('call.intent'), await gate.journal('call.outcome'), await usage()];
+        expect({ outcomes: outcomes.length, held: limits.map(({ held }) => held) }).toEqual({
+          outcomes: intents.length,
+          held: limits.map(() => 0),
+        });
+        return outcomes;
+      };
+      return vi.waitFor(all, { timeout: 20_000, interval: 50 });
     },
     recordsOf: async (requestId) => (await gate.journal()).filter((record) => record.requestId === requestId),
     async close() {
