@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Connected, ToolCall } from './connected.ts';
 import { judgePair, type Operation } from './judge-pair.ts';
-import { libraryClients } from './library-clients.ts';
+import { moduleClients } from './module-clients.ts';
 import { programClients } from './program-clients.ts';
 import { runMatrix } from './run-matrix.ts';
 import { tellCounts, tellTable } from './tell-table.ts';
 import { type MatrixUpstream, upstreams } from './upstreams.ts';
 
-const clients = [...libraryClients, ...programClients];
+const clients = [...moduleClients, ...programClients];
 const named = (names: readonly string[]) => clients.filter(({ name }) => names.includes(name));
 
 /** A corner of `npm run compatibility`: every kind of client once, at the fixture of the era that it speaks. */

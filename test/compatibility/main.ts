@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { operations } from './judge-pair.ts';
-import { libraryClients } from './library-clients.ts';
+import { moduleClients } from './module-clients.ts';
 import { packageFolder, programClients } from './program-clients.ts';
 import { runMatrix } from './run-matrix.ts';
 import { tellCounts, tellTable } from './tell-table.ts';
@@ -24,7 +24,7 @@ const { values } = parseArgs({
     upstream: { type: 'string', default: '' },
   },
 });
-const clients = [...libraryClients, ...programClients].filter(({ name }) => name.includes(values.client));
+const clients = [...moduleClients, ...programClients].filter(({ name }) => name.includes(values.client));
 const chosen = upstreams.filter(({ name }) => name.includes(values.upstream));
 
 const all = await runMatrix({ clients, upstreams: chosen }, ({ client, upstream, pair }) => {

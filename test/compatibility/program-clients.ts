@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import type { Connected, MatrixClient, ToolCall } from './connected.ts';
-import { v1Connected } from './library-clients.ts';
+import { v1Connected } from './module-clients.ts';
 import { textOf } from './text-of.ts';
 
 const commandMsMax = 60_000;

@@ -5,7 +5,7 @@ import type { Connected, MatrixClient, ToolCall } from './connected.ts';
 import { textOf } from './text-of.ts';
 
 /** Clients that are libraries, in this process. */
-export const libraryClients: readonly MatrixClient[] = [
+export const moduleClients: readonly MatrixClient[] = [
   {
     name: 'SDK v1',
     package: '@modelcontextprotocol/sdk',
