@@ -1,6 +1,7 @@
 import { createCounts } from '../domain/counts.ts';
 import { Denial } from '../domain/denial.ts';
 import { deadReason, holdsSecret } from '../domain/key.ts';
+import { TurnoverMap } from '../domain/turnover-map.ts';
 import type { Caller, Callers } from '../ports/callers.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Ledger } from '../ports/ledger.ts';
@@ -38,7 +39,7 @@ type Running = LiveEntry & { heldUntil: number; renewing: boolean; judgedBy?: Ca
 /** What runs for one key. */
 interface LiveKey {
   readonly id: string;
-  readonly entries: Set<Running>;
+  readonly entries: TurnoverMap<Running, Running>;
   streams: number;
   /** The key's ancestors, which never change; undefined until it was judged once. */
   ancestors?: readonly string[];
@@ -52,7 +53,7 @@ export function createLiveCalls(options: {
   limits: () => { streamsMax: number; streamsPerKeyMax: number; streamsPerAddressMax: number; holdMsMax: number };
 }): LiveCalls {
   const { callers, ledger, clock, log } = options;
-  const keys = new Map<string, LiveKey>();
+  const keys = new TurnoverMap<string, LiveKey>();
   let size = 0;
   let streams = 0;
   const streamsFrom = createCounts();
@@ -60,11 +61,11 @@ export function createLiveCalls(options: {
   let tending = false;
   let storeHeardAt = clock.monotonic();
 
-  const everyEntry = () => [...keys.values()].flatMap(({ entries }) => [...entries]);
+  const everyEntry = () => keys.values().flatMap(({ entries }) => entries.values());
 
   /** Asks once for the key, whatever runs for it. What entered meanwhile was admitted by newer records than may be read here. */
   const judgeKey = async (key: LiveKey, late: Promise<never>): Promise<void> => {
-    const concerned = [...key.entries].filter(isStreaming);
+    const concerned = key.entries.values().filter(isStreaming);
     if (concerned.length === 0) return;
     const caller = await Promise.race([callers.byId(key.id), late]);
     storeHeardAt = clock.monotonic();
@@ -85,7 +86,7 @@ export function createLiveCalls(options: {
       return undefined;
     } catch (error) {
       const silentMs = clock.monotonic() - storeHeardAt;
-      if (silentMs > storeSilenceMsMax) for (const entry of [...key.entries].filter(isStreaming)) entry.cut('STORE_UNAVAILABLE');
+      if (silentMs > storeSilenceMsMax) for (const entry of key.entries.values().filter(isStreaming)) entry.cut('STORE_UNAVAILABLE');
       return error ?? new Error('no reason was given');
     }
   };
@@ -121,11 +122,11 @@ export function createLiveCalls(options: {
   };
 
   const take = (entry: LiveEntry): (() => void) => {
-    const key = keys.get(entry.keyId) ?? { id: entry.keyId, entries: new Set(), streams: 0 };
+    const key = keys.get(entry.keyId) ?? { id: entry.keyId, entries: new TurnoverMap(), streams: 0 };
     const running: Running = Object.assign({ heldUntil: entry.hold?.until ?? 0, renewing: false }, entry);
     const stream = entry.kind === 'stream' ? 1 : 0;
     keys.set(key.id, key);
-    key.entries.add(running);
+    key.entries.set(running, running);
     key.streams += stream;
     streams += stream;
     if (stream > 0 && entry.address !== undefined) streamsFrom.add(entry.address, 1);
@@ -165,7 +166,7 @@ export function createLiveCalls(options: {
       try {
         const { holdMsMax } = options.limits();
         for (const entry of everyEntry()) renew(entry, holdMsMax);
-        const trouble = await judge([...keys.values()]);
+        const trouble = await judge(keys.values());
         // Once a round, not once a stream: there may be thousands.
         if (trouble !== undefined) log.fault('the store did not answer for the running streams', trouble);
       } finally {
@@ -175,7 +176,7 @@ export function createLiveCalls(options: {
     async heard(changed) {
       const ids = changed === 'all' ? undefined : new Set(changed);
       const isConcerned = ({ id, ancestors }: LiveKey) => !ids || !ancestors || ids.has(id) || ancestors.some((each) => ids.has(each));
-      const trouble = await judge([...keys.values()].filter(isConcerned));
+      const trouble = await judge(keys.values().filter(isConcerned));
       if (trouble !== undefined) throw new Error('The store did not answer for streams of keys that changed.', { cause: trouble });
     },
     endStreams() {

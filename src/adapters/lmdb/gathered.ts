@@ -14,6 +14,13 @@ export interface Gathering {
 /** A table whose writes wait until the end of the commit that they are part of. */
 export interface Gathered<V> extends Table<V, string>, Gathering {}
 
+/** As the commit has it so far; without a value for what is not there. */
+interface Entry<V> {
+  value: V | undefined;
+  /** Whether it waits to be written. */
+  changed: boolean;
+}
+
 /** Entries remembered between commits; beyond that all are forgotten and read as they come. */
 const seenMax = 10_000;
 
@@ -23,32 +30,34 @@ const seenMax = 10_000;
  * for every act. Outside of a commit this is the table itself.
  */
 export function gathered<V>(under: Under<V>): Gathered<V> {
-  /** As the commit has them so far; undefined for what is not there. */
-  const seen = new Map<string, V | undefined>();
-  const changed = new Set<string>();
+  let seen = new Map<string, Entry<V>>();
+  let changed: [string, Entry<V>][] = [];
   let open = false;
   let wrote = false;
 
   const flush = (): void => {
-    for (const key of changed) {
+    for (const [key, entry] of changed) {
       wrote = true;
-      const value = seen.get(key);
-      if (value === undefined) under.remove(key);
-      else under.put(key, value);
+      entry.changed = false;
+      if (entry.value === undefined) under.remove(key);
+      else under.put(key, entry.value);
     }
-    changed.clear();
+    changed = [];
   };
-  const get = (key: string): V | undefined => {
-    if (!open) return under.get(key);
-    const known = seen.get(key);
-    if (known !== undefined || seen.has(key)) return known;
-    const value = under.get(key);
-    seen.set(key, value);
-    return value;
+  const remember = (key: string, value: V | undefined): Entry<V> => {
+    const entry = { value, changed: false };
+    seen.set(key, entry);
+    return entry;
   };
+  const entryOf = (key: string): Entry<V> => seen.get(key) ?? remember(key, under.get(key));
+  const get = (key: string): V | undefined => (open ? entryOf(key).value : under.get(key));
   const set = (key: string, value: V | undefined): void => {
-    seen.set(key, value);
-    changed.add(key);
+    // What is written is not read first.
+    const entry = seen.get(key) ?? remember(key, value);
+    entry.value = value;
+    if (entry.changed) return;
+    entry.changed = true;
+    changed.push([key, entry]);
   };
   return {
     get,
@@ -66,8 +75,9 @@ export function gathered<V>(under: Under<V>): Gathered<V> {
     },
     begin(kept) {
       open = true;
-      if (!kept || seen.size > seenMax) seen.clear();
-      changed.clear();
+      if (!kept || seen.size > seenMax) seen = new Map();
+      for (const [, entry] of changed) entry.changed = false;
+      changed = [];
       wrote = false;
     },
     end() {

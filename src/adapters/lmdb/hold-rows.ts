@@ -1,3 +1,4 @@
+import { TurnoverMap } from '../../domain/turnover-map.ts';
 import type { Gathering } from './gathered.ts';
 import type { Rows } from './journal-rows.ts';
 import type { Hold } from './reservation.ts';
@@ -9,7 +10,9 @@ const rowHoldsMax = 16;
 
 interface Row {
   readonly key: string;
-  readonly members: Map<string, Held>;
+  readonly members: Held[];
+  /** Whether it is to be written anew. */
+  touched: boolean;
 }
 
 interface Held {
@@ -26,9 +29,9 @@ interface Held {
  * @param damaged what is thrown where a row is not what was written
  */
 export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Table<Hold, string> & Gathering {
-  const rows = new Map<string, Row>();
-  const held = new Map<string, Held>();
-  const touched = new Set<Row>();
+  const rows = new TurnoverMap<string, Row>();
+  const held = new TurnoverMap<string, Held>();
+  let touched: Row[] = [];
   let added: Held[] = [];
   let open = false;
   let loaded = false;
@@ -40,7 +43,7 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
   const forget = (): void => {
     rows.clear();
     held.clear();
-    touched.clear();
+    touched = [];
     added = [];
     loaded = false;
   };
@@ -48,24 +51,30 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
     if (loaded) return;
     forget();
     for (const { key, value } of under.getRange({})) {
-      const row: Row = { key, members: new Map() };
+      const row: Row = { key, members: [], touched: false };
       rows.set(key, row);
       for (const hold of holdsOf(value)) {
         const one: Held = { hold, text: undefined, row };
-        row.members.set(hold.id, one);
+        row.members.push(one);
         held.set(hold.id, one);
       }
     }
     loaded = true;
   };
+  const touch = (row: Row): void => {
+    if (row.touched) return;
+    row.touched = true;
+    touched.push(row);
+  };
   const leaveRow = (one: Held): void => {
     if (!one.row) return;
-    one.row.members.delete(one.hold.id);
-    touched.add(one.row);
+    one.row.members.splice(one.row.members.indexOf(one), 1);
+    touch(one.row);
     one.row = undefined;
   };
   const write = (row: Row): void => {
-    if (row.members.size > 0) return void under.put(row.key, textOf(row));
+    row.touched = false;
+    if (row.members.length > 0) return void under.put(row.key, textOf(row));
     rows.delete(row.key);
     under.remove(row.key);
   };
@@ -78,12 +87,12 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
   };
   const flush = (): boolean => {
     const fresh = added.filter((one) => held.get(one.hold.id) === one);
-    const wrote = fresh.length > 0 || touched.size > 0;
+    const wrote = fresh.length > 0 || touched.length > 0;
     for (const row of touched) write(row);
-    touched.clear();
+    touched = [];
     for (let from = 0; from < fresh.length; from += rowHoldsMax) {
       const some = fresh.slice(from, from + rowHoldsMax);
-      const row: Row = { key: newKey(some[0]?.hold.id ?? ''), members: new Map(some.map((one) => [one.hold.id, one])) };
+      const row: Row = { key: newKey(some[0]?.hold.id ?? ''), members: some, touched: false };
       for (const one of some) one.row = row;
       rows.set(row.key, row);
       write(row);
@@ -104,7 +113,7 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
   };
   const entries = (range: Range): { key: string; value: Hold }[] => {
     if (open) load();
-    const all = open ? [...held.values()].map(({ hold }) => hold) : stored();
+    const all = open ? held.values().map(({ hold }) => hold) : stored();
     return select(all, range).map((hold) => ({ key: hold.id, value: hold }));
   };
   return {
@@ -116,7 +125,7 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
         if (known) {
           known.hold = hold;
           known.text = undefined;
-          if (known.row) touched.add(known.row);
+          if (known.row) touch(known.row);
           return;
         }
         const one: Held = { hold, text: undefined, row: undefined };
@@ -148,7 +157,7 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
 
 function textOf({ members }: Row): string {
   let text = '';
-  for (const one of members.values()) {
+  for (const one of members) {
     one.text ??= JSON.stringify(one.hold);
     text += text === '' ? `[${one.text}` : `,${one.text}`;
   }

@@ -21,7 +21,7 @@ const rowCharactersMax = 12_000;
 export function journalRows(under: Rows<number>, damaged: (problem: string) => Error): Table<string, number> & Gathering {
   /** Of this commit, in the order of their positions. */
   let added: { position: number; text: string }[] = [];
-  const removed = new Set<number>();
+  let removed = new Set<number>();
   let open = false;
 
   const linesOf = (key: number, value: string): string[] => {
@@ -67,8 +67,8 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
   };
   const flush = (): boolean => {
     const wrote = added.length > 0 || removed.size > 0;
-    drop(removed);
-    removed.clear();
+    if (removed.size > 0) drop(removed);
+    removed = new Set();
     append(added);
     added = [];
     return wrote;
@@ -118,7 +118,7 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
     begin() {
       open = true;
       added = [];
-      removed.clear();
+      removed = new Set();
     },
     end() {
       try {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Denial } from '../../domain/denial.ts';
+import { TurnoverMap } from '../../domain/turnover-map.ts';
 import type { BreakerState, BreakerTerms, UpstreamHealth, UpstreamLimits } from '../../domain/upstream-terms.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger } from '../../ports/ledger.ts';
@@ -34,7 +35,7 @@ interface Gate {
   readonly breaker: Breaker | undefined;
   readonly bulkhead: Bulkhead;
   /** Calls that have not ended, so that those which wait can be turned away when the breaker opens. */
-  readonly calls: Set<StartedCall>;
+  readonly calls: TurnoverMap<StartedCall, StartedCall>;
   streams: number;
 }
 
@@ -56,7 +57,8 @@ export function createGuardedUpstreams(options: {
   const gates = new Map<string, Gate>();
   const changed = (upstream: string, state: BreakerState): void => {
     tell(options, upstream, state);
-    if (state === 'open') for (const call of gates.get(upstream)?.calls ?? []) call.turnAway(unavailable(gates.get(upstream)?.breaker));
+    if (state === 'open')
+      for (const call of gates.get(upstream)?.calls.values() ?? []) call.turnAway(unavailable(gates.get(upstream)?.breaker));
   };
   const guarded: GuardedUpstreams = {
     dispatch: (request, receiver) => guarded.guard(request, receiver, (watched) => options.upstreams.dispatch(request, watched)),
@@ -91,7 +93,7 @@ function openGate(terms: GuardTerms, clock: Pick<Clock, 'now'>, onChange: (state
     terms,
     breaker: terms.breaker === false ? undefined : createBreaker({ terms: terms.breaker, clock, onChange }),
     bulkhead: createBulkhead(() => gate.terms.limits),
-    calls: new Set(),
+    calls: new TurnoverMap(),
     streams: 0,
   };
   return gate;
@@ -121,7 +123,7 @@ function enter(
     const facts = { retryAfterMs: overloadedMs, outcome: 'not-sent' };
     throw new Denial('OVERLOADED', { detail: 'As many calls wait for this upstream as may.', facts });
   }
-  if (!over) gate.calls.add(call);
+  if (!over) gate.calls.set(call, call);
   return call;
 }
 
