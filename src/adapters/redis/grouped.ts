@@ -27,7 +27,7 @@ export function groupCalls({
   script: Script;
   first: () => readonly string[];
 }): RunCall {
-  const waiting = new Map<string, Waiting[]>();
+  let waiting = new Map<string, Waiting[]>();
   const runAll = async (partition: string, calls: readonly Waiting[]): Promise<void> => {
     try {
       const args = [...first(), ...calls.flatMap((call) => call.args)];
@@ -40,8 +40,9 @@ export function groupCalls({
     }
   };
   const flush = (): void => {
-    const all = [...waiting];
-    waiting.clear();
+    const all = waiting;
+    // A fresh one, for the reason that TurnoverMap gives.
+    waiting = new Map();
     for (const [partition, calls] of all)
       for (let from = 0; from < calls.length; from += callsMax) void runAll(partition, calls.slice(from, from + callsMax));
   };
