@@ -4,6 +4,7 @@ import { type Composed, composeGateway } from './compose.ts';
 import { readConfig, requireConfig, type Surroundings } from './compose-store.ts';
 import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
+import { TurnoverMap } from './domain/turnover-map.ts';
 import { connectionsFor } from './edges/descriptors.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
 import { endOnFault } from './end-on-fault.ts';
@@ -36,11 +37,11 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   const loaded = await requireConfig(options);
   const { config } = loaded;
   const composed = await composeGateway(config, log);
-  const running = new Set<Promise<void>>();
+  const running = new TurnoverMap<Promise<void>, Promise<void>>();
   let draining = false;
 
   const track = ({ place }: { place?: RequestPlace }, call: Promise<void>): Promise<void> => {
-    running.add(call);
+    running.set(call, call);
     return call.finally(() => {
       running.delete(call);
       place?.leave();
@@ -131,7 +132,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       refreshing.close();
       composed.live.endStreams();
       // The listener stays open while calls run, so that whoever comes meanwhile is told DRAINING and not cut off.
-      await within(drainMsMax, Promise.allSettled([...running]));
+      await within(drainMsMax, Promise.allSettled(running.values()));
       composed.live.endAll();
       await listeners.closeData(within(lastAnswersMs, untilEmpty(running)));
       await rounds.stop();
@@ -152,8 +153,8 @@ async function within(ms: number, promise: Promise<unknown>): Promise<void> {
   over.abort();
 }
 
-async function untilEmpty(running: ReadonlySet<Promise<void>>): Promise<void> {
-  while (running.size > 0) await Promise.allSettled(running);
+async function untilEmpty(running: TurnoverMap<unknown, Promise<void>>): Promise<void> {
+  while (running.size > 0) await Promise.allSettled(running.values());
 }
 
 /** Secrets of other systems change without a sign, so they are read again after a while, which a reload may set anew. */

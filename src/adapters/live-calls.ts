@@ -34,7 +34,12 @@ const batchKeys = 64;
 /** Longest wait for the answers about a batch, in milliseconds: a store that hangs must not end the rounds. */
 const batchMsMax = 5_000;
 
-type Running = LiveEntry & { heldUntil: number; renewing: boolean; judgedBy?: Caller };
+interface Running {
+  readonly entry: LiveEntry;
+  heldUntil: number;
+  renewing: boolean;
+  judgedBy: Caller | undefined;
+}
 
 /** What runs for one key. */
 interface LiveKey {
@@ -65,16 +70,17 @@ export function createLiveCalls(options: {
 
   /** Asks once for the key, whatever runs for it. What entered meanwhile was admitted by newer records than may be read here. */
   const judgeKey = async (key: LiveKey, late: Promise<never>): Promise<void> => {
-    const concerned = key.entries.values().filter(isStreaming);
+    const concerned = key.entries.values().filter(({ entry }) => isStreaming(entry));
     if (concerned.length === 0) return;
     const caller = await Promise.race([callers.byId(key.id), late]);
     storeHeardAt = clock.monotonic();
     if (caller) key.ancestors ??= caller.key.parentIds;
-    for (const entry of concerned) {
+    for (const running of concerned) {
+      const { entry } = running;
       const death = deathOf(entry, caller, clock.now());
       if (death) entry.cut(death);
-      else if (caller && entry.judgedBy !== caller) {
-        entry.judgedBy = caller;
+      else if (caller && running.judgedBy !== caller) {
+        running.judgedBy = caller;
         entry.rejudge?.(caller);
       }
     }
@@ -86,7 +92,9 @@ export function createLiveCalls(options: {
       return undefined;
     } catch (error) {
       const silentMs = clock.monotonic() - storeHeardAt;
-      if (silentMs > storeSilenceMsMax) for (const entry of key.entries.values().filter(isStreaming)) entry.cut('STORE_UNAVAILABLE');
+      if (silentMs > storeSilenceMsMax) {
+        for (const { entry } of key.entries.values()) if (isStreaming(entry)) entry.cut('STORE_UNAVAILABLE');
+      }
       return error ?? new Error('no reason was given');
     }
   };
@@ -105,25 +113,26 @@ export function createLiveCalls(options: {
     return trouble;
   };
 
-  const renew = (entry: Running, holdMsMax: number): void => {
-    if (!entry.hold || entry.renewing || entry.heldUntil - clock.now() > holdMsMax / 2) return;
-    const { root, reservationId } = entry.hold;
+  const renew = (running: Running, holdMsMax: number): void => {
+    const { hold } = running.entry;
+    if (!hold || running.renewing || running.heldUntil - clock.now() > holdMsMax / 2) return;
+    const { root, reservationId } = hold;
     const holdUntil = clock.now() + holdMsMax;
-    entry.renewing = true;
+    running.renewing = true;
     const renewed = async () => {
       // A hold that was captured has nothing left to renew; the settle of the call corrects it.
-      entry.heldUntil = (await ledger.renew({ root, reservationId, holdUntil })) ? holdUntil : Number.POSITIVE_INFINITY;
+      running.heldUntil = (await ledger.renew({ root, reservationId, holdUntil })) ? holdUntil : Number.POSITIVE_INFINITY;
     };
     renewed()
       .catch((error: unknown) => log.fault('the hold of a running call could not be renewed', error))
       .finally(() => {
-        entry.renewing = false;
+        running.renewing = false;
       });
   };
 
   const take = (entry: LiveEntry): (() => void) => {
     const key = keys.get(entry.keyId) ?? { id: entry.keyId, entries: new TurnoverMap(), streams: 0 };
-    const running: Running = Object.assign({ heldUntil: entry.hold?.until ?? 0, renewing: false }, entry);
+    const running: Running = { entry, heldUntil: entry.hold?.until ?? 0, renewing: false, judgedBy: undefined };
     const stream = entry.kind === 'stream' ? 1 : 0;
     keys.set(key.id, key);
     key.entries.set(running, running);
@@ -165,7 +174,7 @@ export function createLiveCalls(options: {
       tending = true;
       try {
         const { holdMsMax } = options.limits();
-        for (const entry of everyEntry()) renew(entry, holdMsMax);
+        for (const running of everyEntry()) renew(running, holdMsMax);
         const trouble = await judge(keys.values());
         // Once a round, not once a stream: there may be thousands.
         if (trouble !== undefined) log.fault('the store did not answer for the running streams', trouble);
@@ -181,11 +190,11 @@ export function createLiveCalls(options: {
     },
     endStreams() {
       ended ??= 'streams';
-      for (const entry of everyEntry()) if (entry.kind === 'stream') entry.cut('DRAINING');
+      for (const { entry } of everyEntry()) if (entry.kind === 'stream') entry.cut('DRAINING');
     },
     endAll() {
       ended = 'all';
-      for (const entry of everyEntry()) entry.cut('DRAINING');
+      for (const { entry } of everyEntry()) entry.cut('DRAINING');
     },
   };
 }

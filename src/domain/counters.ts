@@ -57,7 +57,10 @@ export function toldIn(
 }
 
 function withWindow(book: CounterBook, counter: string, after: WindowCount): CounterBook {
-  const others = (book[counter] ?? []).filter((window) => window.start !== after.start);
+  const before = book[counter];
+  // Nearly always: there is the one window that goes on.
+  if (!before || (before.length === 1 && before[0]?.start === after.start)) return { ...book, [counter]: [after] };
+  const others = before.filter((window) => window.start !== after.start);
   const all = [...others, after].sort((one, other) => other.start - one.start);
   return { ...book, [counter]: all.filter((window, rank) => rank < windowsKept || window === after || window.held > 0) };
 }

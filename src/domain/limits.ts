@@ -33,8 +33,10 @@ export function limitsOf(key: KeyRecord, calendar: Calendar, now: number): Limit
   const owner = `key:${holder}`;
   const counted = windowLimits({ holder, owner, limits: key, calendar, now });
   if (maxUses === undefined) return counted;
-  const window = { counter: 'uses', start: 0, end: undefined };
-  const uses: Limit = { holder, limitName: `${owner} uses`, ...calls, limit: maxUses, tool: undefined, soft: false, ...window };
+  const uses: Limit = {
+    ...{ holder, limitName: `${owner} uses`, reason: 'CAP_EXCEEDED', unit: 'calls', limit: maxUses },
+    ...{ tool: undefined, soft: false, counter: 'uses', start: 0, end: undefined },
+  };
   return [uses, ...counted];
 }
 
@@ -56,15 +58,15 @@ export function accountHolder(accountId: string): string {
 }
 
 /** Whether a call counts against a limit. A call without a price passes an exhausted budget: a budget is about money. */
-export function countsAgainst(limit: Pick<Limit, 'unit' | 'tool'>, call: { tool: string | undefined; price: number }): boolean {
+export function countsAgainst(
+  limit: Pick<Limit, 'unit' | 'tool'>,
+  call: { readonly tool?: string | undefined; readonly price: number },
+): boolean {
   if (limit.unit === 'micros' && call.price === 0) return false;
   if (limit.tool === undefined) return true;
   if (call.tool === undefined) return false;
   return limit.tool.endsWith('*') ? call.tool.startsWith(limit.tool.slice(0, -1)) : call.tool === limit.tool;
 }
-
-const calls = { reason: 'CAP_EXCEEDED', unit: 'calls' } as const;
-const micros = { reason: 'BUDGET_EXHAUSTED', unit: 'micros' } as const;
 
 function windowLimits(options: {
   holder: string;
@@ -77,12 +79,14 @@ function windowLimits(options: {
   const caps = limits.caps.map(({ per, zone, tool, calls: limit, soft = false }): Limit => {
     const counter = `calls ${per} ${zoneOf(per, zone)} ${tool ?? ''}`;
     const limitName = `${owner} cap ${per}${named(tool)}`;
-    return { holder, limitName, ...calls, limit, tool, soft, counter, ...windowOf(calendar, { per, zone }, now) };
+    const { start, end } = windowOf(calendar, { per, zone }, now);
+    return { holder, limitName, reason: 'CAP_EXCEEDED', unit: 'calls', limit, tool, soft, counter, start, end };
   });
   const budgets = limits.budgets.map(({ per, zone, tool, amount, soft = false }): Limit => {
     const counter = `micros ${per} ${zoneOf(per, zone)}${named(tool)}`;
     const limitName = `${owner} budget ${per}${named(tool)}`;
-    return { holder, limitName, ...micros, limit: amount, tool, soft, counter, ...windowOf(calendar, { per, zone }, now) };
+    const { start, end } = windowOf(calendar, { per, zone }, now);
+    return { holder, limitName, reason: 'BUDGET_EXHAUSTED', unit: 'micros', limit: amount, tool, soft, counter, start, end };
   });
   return [...caps, ...budgets];
 }

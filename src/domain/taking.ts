@@ -34,9 +34,9 @@ export interface TakingLimit {
 /** What a call asks of limits. */
 export interface Call {
   readonly counts: boolean;
-  readonly tool?: string;
+  readonly tool?: string | undefined;
   readonly price: number;
-  readonly totals?: readonly TotalShare[];
+  readonly totals?: readonly TotalShare[] | undefined;
   readonly now: number;
 }
 
@@ -76,17 +76,20 @@ export function payingAccount(key: Pick<KeyRecord, 'accountId' | 'environment'>)
 }
 
 function takingsOf(limits: readonly Limit[], call: Call): Taking[] {
-  const takings = new Map<string, Taking>();
+  const takings: (Taking & { readonly limits: TakingLimit[] })[] = [];
   for (const limit of limits) {
-    if (!countsAgainst(limit, { tool: call.tool, price: call.price })) continue;
+    if (!countsAgainst(limit, call)) continue;
     const { holder, counter, start, end, unit, limitName, reason, soft } = limit;
-    const name = `${holder} ${counter}`;
-    const spent =
-      unit === 'calls' ? ({ amount: 1, settling: 'at-once' } as const) : ({ amount: call.price, settling: 'by-charge' } as const);
-    const taking = takings.get(name) ?? { holder, counter, start, end, unit, ...spent, limits: [] };
-    takings.set(name, { ...taking, limits: [...taking.limits, { limitName, reason, limit: limit.limit, soft }] });
+    const one: TakingLimit = { limitName, reason, limit: limit.limit, soft };
+    // A key has few limits: looking through them costs less than naming them.
+    const same = takings.find((taking) => taking.counter === counter && taking.holder === holder);
+    if (same) same.limits.push(one);
+    else {
+      const [amount, settling] = unit === 'calls' ? ([1, 'at-once'] as const) : ([call.price, 'by-charge'] as const);
+      takings.push({ holder, counter, start, end, unit, amount, settling, limits: [one] });
+    }
   }
-  return [...takings.values()];
+  return takings;
 }
 
 /** What a call takes of each total, for the key that counts it. Two limits of one total take its share once. */

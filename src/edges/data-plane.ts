@@ -27,14 +27,13 @@ export interface DataEdge {
 }
 
 /**
- * Answers the data plane's requests. Those of MCP endpoints are nearly all of them and have nothing to be routed by, so they go straight to the
- * gateway: looking them up among the few other routes costs more than a body's scan does (measured).
+ * Serves the requests of MCP endpoints, and leaves others alone. They are nearly all that come and have nothing to be routed by, so they go straight to
+ * the gateway: a Request made for a router, and the way through it, cost more than a body's scan does (measured).
  */
-export function dataFetch(edge: DataEdge): (request: Request, env: HttpBindings) => Response | Promise<Response> {
-  const app = dataApp(edge);
-  return (request, env) => {
-    const { method, url = '' } = env.incoming;
-    return method !== 'OPTIONS' && url.startsWith('/mcp/') ? answer(edge, env) : app.fetch(request, env);
+export function serveMessages(edge: DataEdge): (client: Pick<HttpBindings, 'incoming' | 'outgoing'>) => Promise<void> | undefined {
+  return (client) => {
+    const { method, url = '' } = client.incoming;
+    return method !== 'OPTIONS' && url.startsWith('/mcp/') ? edge.serve(arrive(edge, client)) : undefined;
   };
 }
 
@@ -47,7 +46,7 @@ async function answer(edge: DataEdge, env: HttpBindings): Promise<Response> {
  * The data plane: agents come here. Everything that is not public metadata goes through the gateway, which answers
  * on the raw response; nothing here decides anything.
  */
-function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
+export function dataApp(edge: DataEdge): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.get('/.well-known/jwks.json', (c) => c.json(edge.publicJwks(), 200, { 'cache-control': 'public, max-age=300' }));
   app.get('/.well-known/oauth-protected-resource/mcp/:name?', (c) => {

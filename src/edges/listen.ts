@@ -30,6 +30,8 @@ const keepAliveMs = 65_000;
 /** Opens one listener with its limits on headers, time and connections. @throws Error with the address where it cannot */
 export function listen(options: {
   fetch: Fetch;
+  /** Asked before `fetch`; what it serves goes no further. */
+  first?: (client: { incoming: IncomingMessage; outgoing: ServerResponse }) => Promise<void> | undefined;
   host: string;
   port: number;
   limits: ListenLimits;
@@ -37,7 +39,7 @@ export function listen(options: {
   /** Requests that may leave HTTP. Without it none may. */
   mayUpgrade?: (incoming: IncomingMessage) => boolean;
 }): Promise<Listener> {
-  const { fetch, host, port, limits, unread, mayUpgrade = () => false } = options;
+  const { fetch, first, host, port, limits, unread, mayUpgrade = () => false } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Listener>();
   const answer = getRequestListener(fetch, {
     overrideGlobalObjects: false,
@@ -48,6 +50,11 @@ export function listen(options: {
       return unreadResponse(status, unread(status, 'unknown'));
     },
   });
+  const begin = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const served = first?.({ incoming, outgoing });
+    if (!served) return void answer(incoming, outgoing);
+    served.catch(() => answerFault(outgoing, unread(500, 'unknown')));
+  };
   const waiting = new WeakMap<Socket, number>();
   const server = createServer(
     {
@@ -59,7 +66,7 @@ export function listen(options: {
       noDelay: true,
       shouldUpgradeCallback: mayUpgrade,
     },
-    (incoming, outgoing) => inTurn(waiting, outgoing, () => void answer(incoming, outgoing)),
+    (incoming, outgoing) => inTurn(waiting, outgoing, () => begin(incoming, outgoing)),
   );
   answerUnreadRequests(server, unread);
   server.maxConnections = limits.connectionsMax;
@@ -98,6 +105,11 @@ function inTurn(waiting: WeakMap<Socket, number>, outgoing: ServerResponse, begi
     waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
     begin();
   });
+}
+
+function answerFault(outgoing: ServerResponse, { contentType, body }: UnreadAnswer): void {
+  if (outgoing.headersSent) outgoing.destroy();
+  else outgoing.writeHead(500, { 'content-type': contentType, 'cache-control': 'no-store', connection: 'close' }).end(body);
 }
 
 function unreadResponse(status: number, { contentType, body }: UnreadAnswer): Response {

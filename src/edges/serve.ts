@@ -6,7 +6,7 @@ import { type AdminEdge, adminApp } from './admin.ts';
 import type { ApiDeps, ApiParts } from './api/deps.ts';
 import { type ClientAddress, createClientAddress, createTrust } from './client-address.ts';
 import { capConnections } from './connection-cap.ts';
-import { arriveAtRoute, type DataEdge, dataFetch } from './data-plane.ts';
+import { arriveAtRoute, type DataEdge, dataApp, serveMessages } from './data-plane.ts';
 import type { ConnectionBounds } from './descriptors.ts';
 import { type Fetch, listen } from './listen.ts';
 import { asksForWebsocket, serveUpgrades } from './route-edge.ts';
@@ -62,7 +62,8 @@ export async function openListeners(served: Served): Promise<Serving> {
   try {
     const edge: DataEdge = { ...served, api, clientAddress: () => clientAddress };
     const data = await listen({
-      fetch: dataFetch(edge) as Fetch,
+      first: serveMessages(edge),
+      fetch: dataApp(edge).fetch as Fetch,
       mayUpgrade: asksForWebsocket,
       ...served.listen.mcp,
       limits: { ...served.limits, connectionsMax: served.connections.data },

@@ -30,10 +30,10 @@ export interface AdmitRequest {
   readonly ancestors: readonly KeyRecord[];
   /** Counts against budgets, caps and max-uses; false for requests that are only recorded. */
   readonly counts: boolean;
-  readonly tool?: string;
+  readonly tool?: string | undefined;
   readonly price: Micros;
   /** Checked and taken for the topmost ancestor, or the key where it has none; also where `counts` is false. */
-  readonly totals?: readonly ArgumentTotal[];
+  readonly totals?: readonly ArgumentTotal[] | undefined;
   readonly now: number;
   /** When the hold expires unless renewed or settled. */
   readonly holdUntil: number;
@@ -44,7 +44,7 @@ export interface AdmitRequest {
    * call is admitted or refused by what is stored at that moment, and its intent is committed like any other. It is asked for once, and
    * renewed and settled at the ledger that admitted it. A ledger may ignore this, and does for calls with totals.
    */
-  readonly lease?: { readonly calls: number; readonly ms: number };
+  readonly lease?: { readonly calls: number; readonly ms: number } | undefined;
   /** The intent, appended in the same commit. */
   readonly intent: RecordFacts;
 }

@@ -5,17 +5,17 @@ import type { Era } from '../domain/method.ts';
 export interface UpstreamRequest {
   readonly upstream: string;
   /** Where the upstream was when the request was made: its credentials are not for what may stand there by now. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   readonly method: 'POST' | 'GET' | 'DELETE';
   /** Flat list: name, value, name, value. Complete but for Host and Content-Length. */
   readonly headers: readonly string[];
-  readonly body?: Buffer;
+  readonly body?: Buffer | undefined;
   /** The scanned message that `body` is; absent for GET and DELETE. */
-  readonly message?: Message;
+  readonly message?: Message | undefined;
   /** The caller's protocol era. */
   readonly era: Era;
   /** The upstream's own session id, also in the headers. */
-  readonly session?: string;
+  readonly session?: string | undefined;
   /** Whose request it is: what an upstream keeps for one caller is kept apart by it. */
   readonly keyId: string;
   /** Milliseconds until the answer's head must stand. */

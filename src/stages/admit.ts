@@ -75,7 +75,7 @@ async function reserve<Asked extends Judged>(ports: AdmitPorts, authorized: Aske
   const { caller, policy, rule, reply } = authorized;
   const now = ports.clock.now();
   const reservation: Reservation = {
-    facts: callFacts(ports, authorized),
+    facts: callFacts(ports, authorized, 'call.intent'),
     id: ports.newId(),
     root: rootOf(caller.key),
     holdUntil: now + policy.limits.holdMsMax,
@@ -83,14 +83,19 @@ async function reserve<Asked extends Judged>(ports: AdmitPorts, authorized: Aske
   const commit = ports.ledger.admit({
     root: reservation.root,
     reservationId: reservation.id,
-    ...takings(authorized),
+    key: caller.key,
+    ancestors: caller.ancestors,
+    counts: authorized.counts,
+    tool: authorized.subject.tool,
+    price: authorized.price,
+    totals: authorized.totals,
     now,
     holdUntil: reservation.holdUntil,
     // A hold expires when whoever ran the call is gone, and with them any word of how it ended.
     onExpiry: rule?.charge?.lost ?? 'full',
     // A lease is of calls that count.
-    ...(rule?.lease && authorized.counts && { lease: rule.lease }),
-    intent: { kind: 'call.intent', ...reservation.facts },
+    lease: authorized.counts ? rule?.lease : undefined,
+    intent: reservation.facts,
   });
   const result = await failClosed(commit).catch((denial: unknown) => {
     releaseLate(ports, authorized, { commit, reservation });
@@ -125,7 +130,7 @@ function releaseLate(
     // Refused after all. Where nothing is known the hold is released if there is one.
     if (result && result.kind !== 'admitted') return;
     const { charge, facts } = chargeOf({ rule, held: price, ending: 'not-sent' });
-    const refused = { kind: 'call.outcome', ...known, decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
+    const refused = { ...known, kind: 'call.outcome', decision: 'refused', reason: 'STORE_UNAVAILABLE' } as const;
     const ended = { charge, released: true, now: ports.clock.now() };
     const outcome = { ...refused, ...facts, charged: formatMicros(charge), status: 'not-sent' };
     await ports.ledger.settle({ root, reservationId: id, ...ended, outcome });
@@ -145,11 +150,7 @@ function releaseLate(
 /** What a call takes, and of whom: the part of an admit that can be asked about beforehand. */
 export function takings({ caller, counts, subject, price, totals }: Judged): Omit<Parameters<Ledger['preview']>[0], 'now'> {
   const { key, ancestors } = caller;
-  return {
-    ...{ key, ancestors, counts, price },
-    ...(subject.tool === undefined ? {} : { tool: subject.tool }),
-    ...(totals.length === 0 ? {} : { totals }),
-  };
+  return { key, ancestors, counts, tool: subject.tool, price, totals };
 }
 
 /** The one place where an Admission comes into being. */

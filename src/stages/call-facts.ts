@@ -1,71 +1,55 @@
 import type { Message } from '../domain/message.ts';
+import type { RecordKind } from '../domain/record.ts';
 import { redact } from '../domain/redact.ts';
 import type { Ports } from './ports.ts';
-import type { CallFacts as Facts } from './reached.ts';
+import type { Authorized, CallFacts } from './reached.ts';
 import type { AnyReached } from './route-reached.ts';
 
 const userAgentCharsMax = 200;
 
-/** What the journal says about a call, from however far the call has come. Never a secret: keys by id, arguments by keyed hash. */
-export function callFacts(ports: Pick<Ports, 'hashArguments'>, reached: AnyReached): Facts {
-  return redacted({
+type Subject = { readonly [Of in keyof Authorized['subject']]: string | undefined };
+
+/**
+ * What the journal says about a call, from however far the call has come. Never a secret: keys by id, arguments by keyed hash. Every member is named here
+ * one by one: this is made for each call, and copying objects into one another costs more than all the rest of it.
+ */
+export function callFacts<Kind extends RecordKind>(ports: Pick<Ports, 'hashArguments'>, reached: AnyReached, kind: Kind): CallFacts<Kind> {
+  const key = 'caller' in reached ? reached.caller.key : undefined;
+  const { subject, rule } = 'subject' in reached ? reached : { subject: unjudgedSubject(reached), rule: undefined };
+  const request = 'subject' in reached && reached.intent.kind === 'request' ? reached.intent : undefined;
+  const span = request?.message.params.arguments;
+  return {
+    kind,
     requestId: reached.requestId,
-    ...callerFacts(reached),
+    keyId: key?.id,
+    parentIds: key && key.parentIds.length > 0 ? key.parentIds : undefined,
+    org: key?.orgId,
+    agent: key?.agentId,
+    bot: key?.botId,
+    account: key?.accountId,
+    environment: key?.environment,
+    onBehalfOf: key?.onBehalfOf,
     address: reached.address,
-    userAgent: reached.headers['user-agent']?.slice(0, userAgentCharsMax),
+    userAgent: shown(reached.headers['user-agent']?.slice(0, userAgentCharsMax)),
     upstream: 'upstream' in reached ? reached.upstream.name : undefined,
-    ...messageFacts(ports, reached),
-  });
-}
-
-/** Texts that the client chose: one that holds a credential, by mistake or on purpose, must not carry it into the journal (I5). */
-const clientTexts = ['userAgent', 'method', 'tool', 'resource', 'prompt'] as const;
-
-function redacted(facts: Facts): Facts {
-  let clean = facts;
-  for (const name of clientTexts) {
-    const text = facts[name];
-    if (typeof text !== 'string') continue;
-    const shown = redact(text);
-    // Copied only where there is something to hide, which is hardly ever.
-    if (shown !== text) clean = { ...clean, [name]: shown };
-  }
-  return clean;
-}
-
-function callerFacts(reached: AnyReached): Facts {
-  if (!('caller' in reached)) return {};
-  const { key } = reached.caller;
-  return {
-    keyId: key.id,
-    parentIds: key.parentIds.length > 0 ? key.parentIds : undefined,
-    org: key.orgId,
-    agent: key.agentId,
-    bot: key.botId,
-    account: key.accountId,
-    environment: key.environment,
-    onBehalfOf: key.onBehalfOf,
-  };
-}
-
-function messageFacts(ports: Pick<Ports, 'hashArguments'>, reached: AnyReached): Facts {
-  const method = methodOf(reached);
-  if (!('subject' in reached)) return { method, ...unjudgedSubject(reached) };
-  const { intent, rule, subject, upstream } = reached;
-  const span = intent.kind === 'request' ? intent.message.params.arguments : undefined;
-  const round = intent.kind === 'request' ? intent.retry?.round : undefined;
-  return {
-    method,
-    ...subject,
-    argumentsHash: span && intent.kind === 'request' ? ports.hashArguments(intent.message.bytes.subarray(span.start, span.end)) : undefined,
+    method: shown(methodOf(reached)),
+    tool: shown(subject.tool),
+    resource: shown(subject.resource),
+    prompt: shown(subject.prompt),
+    argumentsHash: request && span ? ports.hashArguments(request.message.bytes.subarray(span.start, span.end)) : undefined,
     rule: rule?.id,
-    ruleRevision: rule ? upstream.revision : undefined,
-    ...(round !== undefined && { round }),
+    ruleRevision: rule && 'upstream' in reached ? reached.upstream.revision : undefined,
+    round: request?.retry?.round,
   };
+}
+
+/** A text that the client chose: one that holds a credential, by mistake or on purpose, must not carry it into the journal (I5). */
+function shown(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : redact(text);
 }
 
 /** For a refusal before a rule was found: what the message asked for, in the upstream's own names once those are known. */
-function unjudgedSubject(reached: AnyReached): Facts {
+function unjudgedSubject(reached: AnyReached): Subject {
   if ('target' in reached) return { resource: reached.target.path };
   const message = messageOf(reached);
   if (message?.kind !== 'request') return {};

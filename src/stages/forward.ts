@@ -19,11 +19,8 @@ export async function forward(ports: ForwardPorts, admitted: Admitted): Promise<
   const began = ports.clock.monotonic();
   const end = await attemptOrRefuse(ports, admitted);
   if (end.refusal) answerDenial(admitted, end.refusal);
-  return {
-    ...admitted,
-    ...end,
-    upstreamMs: Math.round(ports.clock.monotonic() - began),
-  };
+  const { status, ending, cost, resumable, refusal } = end;
+  return { ...admitted, status, ending, cost, resumable, refusal, upstreamMs: Math.round(ports.clock.monotonic() - began) };
 }
 
 async function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): Promise<RelayEnd> {
@@ -135,11 +132,13 @@ function enterLive(ports: ForwardPorts, admitted: Admitted, stream: Pick<LiveEnt
   const leave = ports.live.enter({
     keyId: caller.key.id,
     address,
-    ...(accessToken === undefined ? {} : { expiresAt: accessToken.expiresAt }),
-    ...(digest === undefined ? {} : { digest }),
-    ...(reservation && { hold: { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil } }),
+    expiresAt: accessToken?.expiresAt,
+    digest,
+    hold: reservation && { root: reservation.root, reservationId: reservation.id, until: reservation.holdUntil },
     kind: isWaiting ? 'stream' : 'call',
-    ...stream,
+    streaming: stream.streaming,
+    cut: stream.cut,
+    rejudge: stream.rejudge,
   });
   if (isWaiting) place?.giveWay();
   return leave;

@@ -14,7 +14,8 @@ export async function locate(ports: Pick<Ports, 'throttle'>, authenticated: Auth
   const standing = stand(authenticated);
   const upstream = oneOf(standing, authenticated);
   // What is sent to one member of an aggregate was counted there, as the one request that it is part of.
-  if (authenticated.member === undefined) await takeRates(ports, { ...authenticated, ruleRevision: upstream.revision });
+  const { caller, reply } = authenticated;
+  if (authenticated.member === undefined) await takeRates(ports, { caller, reply, ruleRevision: upstream.revision });
   refuseElsewhere(upstream.name, authenticated);
   return { ...authenticated, endpoint: placeOf(standing.endpoint, upstream.name), upstream };
 }
@@ -26,7 +27,8 @@ export async function requireStanding(
   { endpoint, upstream }: { endpoint: Endpoint; upstream: UpstreamPolicy },
 ): Promise<void> {
   standAt(endpoint, asking);
-  await takeRates(ports, { ...asking, ruleRevision: upstream.revision });
+  const { caller, reply } = asking;
+  await takeRates(ports, { caller, reply, ruleRevision: upstream.revision });
   refuseElsewhere(upstream.name, asking);
 }
 

@@ -34,7 +34,10 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   headers.push('accept-encoding', 'identity', 'x-request-id', requestId);
   // A child on pipes gets no headers, so nobody there could read it.
   if (target.transport !== 'stdio') {
-    headers.push('x-keygate-assertion', await ports.assertions.sign({ key: caller.key, ...tokenScopes(caller), audience: target.url }));
+    headers.push(
+      'x-keygate-assertion',
+      await ports.assertions.sign({ key: caller.key, scopes: tokenScopes(caller), audience: target.url }),
+    );
   }
   headers.push(...target.credentials);
   return {
@@ -42,10 +45,10 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
     url: target.url,
     method: verb,
     headers,
-    ...(body ? { body } : {}),
-    ...messageOf(intent, policy.limits),
+    body,
+    message: messageOf(intent, policy.limits),
     era: admitted.era,
-    ...(session === undefined ? {} : { session }),
+    session,
     keyId: caller.key.id,
     headTimeoutMs: policy.limits.upstreamTimeoutMs,
     silenceTimeoutMs: waits(intent) ? 0 : policy.limits.upstreamTimeoutMs,
@@ -54,8 +57,8 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
 }
 
 /** The upstream is not told of scopes that the access token has not. */
-function tokenScopes({ accessToken, scopes }: Caller): { scopes?: readonly string[] } {
-  return accessToken ? { scopes: [...scopes.texts] } : {};
+function tokenScopes({ accessToken, scopes }: Caller): readonly string[] | undefined {
+  return accessToken ? [...scopes.texts] : undefined;
 }
 
 /**
@@ -82,11 +85,11 @@ function nameHeader(message: RequestMessage, sent: unknown): string | undefined 
 }
 
 /** The message that `bodyOf` gives the bytes of. An answer's bytes were spliced, so its places are read anew. */
-function messageOf(intent: Admitted['intent'], { jsonDepthMax, jsonNodesMax }: Admitted['policy']['limits']): { message?: Message } {
-  if (intent.kind === 'request' || intent.kind === 'notification') return { message: intent.message };
-  if (intent.kind !== 'answer') return {};
+function messageOf(intent: Admitted['intent'], { jsonDepthMax, jsonNodesMax }: Admitted['policy']['limits']): Message | undefined {
+  if (intent.kind === 'request' || intent.kind === 'notification') return intent.message;
+  if (intent.kind !== 'answer') return undefined;
   const scanned = scan(intent.body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
-  return scanned.ok ? { message: scanned.message } : {};
+  return scanned.ok ? scanned.message : undefined;
 }
 
 function bodyOf(intent: Admitted['intent']): Buffer | undefined {

@@ -7,7 +7,7 @@ import type { Message, MessageId, RequestMessage, Scanned } from '../domain/mess
 import type { Era, MethodGate } from '../domain/method.ts';
 import type { Micros } from '../domain/money.ts';
 import type { Place, Policy, Rule, UpstreamPolicy } from '../domain/policy.ts';
-import type { RecordFacts } from '../domain/record.ts';
+import type { RecordFacts, RecordKind } from '../domain/record.ts';
 import type { RunningTotal } from '../domain/risk.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { RequestPlace } from '../ports/load.ts';
@@ -83,9 +83,9 @@ export interface RequestIntent {
   readonly message: RequestMessage;
   readonly gate: MethodGate | undefined;
   /** Tasks that the request names and this key has proven to be its own: the upstream's id, and the client's. */
-  readonly tasks?: ReadonlyMap<string, string>;
+  readonly tasks?: ReadonlyMap<string, string> | undefined;
   /** Present where an earlier round of the same call was answered with `input_required`. */
-  readonly retry?: Retry;
+  readonly retry?: Retry | undefined;
 }
 
 /** A call that is sent again with the input that it was answered to need. */
@@ -142,11 +142,14 @@ export interface Admission {
 
 export interface Admitted extends Authorized, Admission {}
 
-export type CallFacts = Omit<RecordFacts, 'kind'>;
+/** What a record of a call says, whatever came of it. */
+export interface CallFacts<Kind extends RecordKind = RecordKind> extends RecordFacts {
+  readonly kind: Kind;
+}
 
 export interface Reservation {
   /** What the intent said of the call; the outcome says the same, whatever was reloaded meanwhile. */
-  readonly facts: CallFacts;
+  readonly facts: CallFacts<'call.intent'>;
   readonly id: string;
   readonly root: LedgerRoot;
   readonly holdUntil: number;
@@ -159,12 +162,12 @@ export interface AttemptEnd {
   /** `not-sent` only where it is certain that the upstream got no byte: the hold is then released. */
   readonly ending: Ending;
   /** What the result said that it cost, where the rule takes that. */
-  readonly cost?: CostReading;
+  readonly cost?: CostReading | undefined;
   /** True where no final answer came, and the client has what it needs to fetch one: an event id, a state, a task. */
-  readonly resumable?: boolean;
+  readonly resumable?: boolean | undefined;
   readonly upstreamMs: number;
   /** The refusal the client got instead of an answer. */
-  readonly refusal?: Denial;
+  readonly refusal?: Denial | undefined;
 }
 
 export interface Forwarded extends Admitted, AttemptEnd {}

@@ -52,15 +52,18 @@ async function readMessage(arrived: Arrived): Promise<Received['scanned']> {
     throw new Denial('UNSUPPORTED_MEDIA_TYPE');
   }
   // Transports, sending messages: the client must accept both, since the server chooses.
-  if (!accepts(headers.accept, 'application/json') || !accepts(headers.accept, 'text/event-stream')) {
-    throw new Denial('NOT_ACCEPTABLE');
-  }
+  const { accept } = headers;
+  // What nearly every client says, word for word.
+  const both =
+    accept === 'application/json, text/event-stream' || (accepts(accept, 'application/json') && accepts(accept, 'text/event-stream'));
+  if (!both) throw new Denial('NOT_ACCEPTABLE');
   const { bodyBytesMax, jsonDepthMax, jsonNodesMax } = policy.limits;
   const body = await arrived.readBody(bodyBytesMax);
   return scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
 }
 
 function isJson(contentType: string | undefined): boolean {
+  if (contentType === 'application/json') return true;
   return contentType !== undefined && /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType);
 }
 

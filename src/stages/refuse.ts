@@ -49,8 +49,7 @@ async function journal(ports: RefusePorts, reached: AnyReached, denial: Denial):
   if (denial.reason === 'STORE_UNAVAILABLE' || denial.reason === 'JOURNAL_UNAVAILABLE') return ports.tally.missed(denial.reason);
   try {
     const written = ports.ledger.record({
-      kind: 'call.refused',
-      ...callFacts(ports, reached),
+      ...callFacts(ports, reached, 'call.refused'),
       decision: 'refused',
       reason: denial.reason,
       rule: denial.facts.rule,

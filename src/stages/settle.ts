@@ -3,7 +3,7 @@ import { formatMicros } from '../domain/money.ts';
 import type { SettleRequest } from '../ports/ledger.ts';
 import { methodOf } from './call-facts.ts';
 import type { Ports } from './ports.ts';
-import type { CallFacts, Forwarded, Reservation } from './reached.ts';
+import type { Forwarded, Reservation } from './reached.ts';
 import type { RouteForwarded } from './route-reached.ts';
 
 /** What was forwarded: a message, or a request for a pass-through route. */
@@ -45,8 +45,21 @@ export async function settle(ports: SettlePorts, forwarded: Ended): Promise<void
 function settleRequest(ports: SettlePorts, forwarded: Ended, { root, id, facts: known }: Reservation): SettleRequest | undefined {
   try {
     const { charge, facts } = chargeOfCall(forwarded);
-    const outcome = { kind: 'call.outcome', ...known, ...outcomeFacts(ports, forwarded), ...facts, charged: formatMicros(charge) } as const;
-    return { root, reservationId: id, charge, released: forwarded.ending === 'not-sent', now: ports.clock.now(), outcome };
+    const { status, upstreamMs, refusal, began, ending } = forwarded;
+    const outcome = {
+      ...known,
+      kind: 'call.outcome',
+      decision: 'allowed',
+      reason: refusal?.reason,
+      status,
+      latencyMs: Math.round(ports.clock.monotonic() - began),
+      upstreamMs,
+      ending: facts.ending,
+      cost: facts.cost,
+      costFault: facts.costFault,
+      charged: formatMicros(charge),
+    } as const;
+    return { root, reservationId: id, charge, released: ending === 'not-sent', now: ports.clock.now(), outcome };
   } catch (error) {
     ports.log.fault('a call could not be charged; its hold is left to expire', error, { requestId: forwarded.requestId });
     return undefined;
@@ -56,9 +69,4 @@ function settleRequest(ports: SettlePorts, forwarded: Ended, { root, id, facts: 
 /** No term makes a call free whose answer can still be fetched by taking its stream up again: leaving would be a way not to pay. */
 function chargeOfCall({ rule, price, ending, cost, resumable = false }: Ended): ReturnType<typeof chargeOf> {
   return chargeOf({ rule: resumable ? undefined : rule, held: price, ending, cost });
-}
-
-function outcomeFacts(ports: SettlePorts, { status, upstreamMs, refusal, began }: Ended): CallFacts {
-  const latencyMs = Math.round(ports.clock.monotonic() - began);
-  return { decision: 'allowed', reason: refusal?.reason, status, latencyMs, upstreamMs };
 }

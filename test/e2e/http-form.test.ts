@@ -106,7 +106,7 @@ describe('A08: framing that two readers could read differently', () => {
 describe('A09: other sorts of request', () => {
   const body = call();
   it.each([
-    ['HTTP/0.9', 'GET /mcp/up\r\n\r\n', [400]],
+    ['HTTP/0.9', 'GET /mcp/up\r\n\r\n', [403]],
     [
       'HTTP/1.0 with a transfer coding',
       () => rawPost({ lines: [authorization, 'Transfer-Encoding: chunked'], body: '0\r\n\r\n' }).replace('HTTP/1.1', 'HTTP/1.0'),

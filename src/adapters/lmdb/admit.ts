@@ -49,8 +49,8 @@ export function admit(tables: Tables, { calendar, owner, thresholds }: LedgerTer
     return books.add(taking, taking.settling === 'at-once' ? { spent: amount, held: 0 } : { spent: 0, held: amount });
   });
   if (paying) books.setAccount({ ...paying, held: paying.held + price });
-  const beyond = over.length > 0 ? { over } : {};
-  const intent: RecordFacts = { ...request.intent, decision: 'allowed', held: formatMicros(price), reservationId, ...beyond };
+  const beyond = over.length > 0 ? over : undefined;
+  const intent: RecordFacts = { ...request.intent, decision: 'allowed', held: formatMicros(price), reservationId, over: beyond };
   const hold: Hold = {
     id: reservationId,
     owner,
@@ -70,7 +70,7 @@ export function admit(tables: Tables, { calendar, owner, thresholds }: LedgerTer
   if (learnt) tables.totals.put(totalled, learnt);
   tables.holds.put(hold.id, hold);
   writeDrafts(tables, drafts);
-  return { kind: 'admitted', reservationId, ...beyond };
+  return beyond ? { kind: 'admitted', reservationId, over: beyond } : { kind: 'admitted', reservationId };
 }
 
 function replay(tables: Tables, reservationId: string): AdmitResult | undefined {
@@ -95,8 +95,8 @@ function judgeLine(tables: Tables, request: AdmitRequest): Line {
     const reason = deadReason(each, request.now);
     if (reason) return { answer: { kind: 'dead', reason } };
   }
-  const revisions = new Map([request.key, ...request.ancestors].map((each) => [each.id, each.revision]));
-  return keys.every((each) => revisions.get(each.id) === each.revision) ? { keys } : { answer: { kind: 'stale' } };
+  const asked = ({ id }: KeyRecord) => (id === request.key.id ? request.key : request.ancestors.find((each) => each.id === id));
+  return keys.every((each) => asked(each)?.revision === each.revision) ? { keys } : { answer: { kind: 'stale' } };
 }
 
 /** Records a refusal and remembers the answer for resends. */

@@ -32,8 +32,8 @@ export function settle(tables: Tables, { thresholds }: Pick<LedgerTerms, 'thresh
   if (released && charge > 0) throw new Error(`Reservation ${reservationId} is released, so it is charged nothing.`);
   const books = openBooks(tables, thresholds());
   const { charged, reached } = end(books, { hold: reservation, late: captured !== undefined, charge, released });
-  const corrected = captured ? { corrected: true } : {};
-  const outcome: RecordFacts = { ...request.outcome, charged: formatMicros(charged), reservationId, ...corrected };
+  const corrected = captured ? true : undefined;
+  const outcome: RecordFacts = { ...request.outcome, charged: formatMicros(charged), reservationId, corrected };
   const drafts = draftRecords(tables, now, [outcome, ...reached]);
   // From here on only writes.
   books.write();

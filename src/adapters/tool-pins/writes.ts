@@ -40,6 +40,7 @@ export function createPinWrites(options: {
   const { pins, clock, log, written } = options;
   const waiting = new Map<string, Map<string, Unwritten>>();
   const running = new Map<string, Promise<void>>();
+  const nothing = Promise.resolve();
   const of = (upstream: string): Map<string, Unwritten> => {
     const tools = waiting.get(upstream) ?? new Map<string, Unwritten>();
     waiting.set(upstream, tools);
@@ -82,7 +83,7 @@ export function createPinWrites(options: {
     flush(name) {
       const before = running.get(name);
       if (before) return before;
-      if (of(name).size === 0) return Promise.resolve();
+      if (!waiting.get(name)?.size) return nothing;
       const started = flushAll(name).finally(() => running.delete(name));
       running.set(name, started);
       return started;

@@ -8,7 +8,7 @@ export type Dispatch = (receiver: AnswerReceiver) => UpstreamExchange;
 export interface GuardedCall {
   readonly letIn: LetIn;
   /** Absent for streams that only listen: they take no call's place. */
-  readonly bulkhead?: Bulkhead;
+  readonly bulkhead: Bulkhead | undefined;
   /** Longest wait for a place, in milliseconds. */
   readonly waitMsMax: number;
   readonly receiver: AnswerReceiver;

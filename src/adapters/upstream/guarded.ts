@@ -111,8 +111,11 @@ function enter(
   let over = false;
   if (long) gate.streams += 1;
   call = startGuardedCall({
-    ...{ letIn, receiver, dispatch, waitMsMax: headTimeoutMs },
-    ...(long ? {} : { bulkhead: gate.bulkhead }),
+    letIn,
+    receiver,
+    dispatch,
+    waitMsMax: headTimeoutMs,
+    bulkhead: long ? undefined : gate.bulkhead,
     ended() {
       over = true;
       if (long) gate.streams -= 1;
