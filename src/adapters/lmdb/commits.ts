@@ -1,5 +1,15 @@
+import type { Clock } from '../../ports/clock.ts';
+
 /** Acts that one commit does: a longer one would keep other processes waiting for the write lock. */
 export const commitActsMax = 512;
+
+/**
+ * A commit of fewer acts says that hardly anybody calls, and then nobody waits for others. Where more call, the first act of a commit waits for as long
+ * as the commit before took, at most `lingerMsMax`: by then most of those who will call have called, and share what it costs (as PostgreSQL does by
+ * commit_delay and commit_siblings).
+ */
+const lingerActsMin = 4;
+const lingerMsMax = 2;
 
 /** One act that waits for its commit. */
 interface Act {
@@ -16,15 +26,19 @@ type Done = { readonly act: Act } & ({ readonly value: unknown } | { readonly th
  * @param options.transaction runs a body inside one transaction; rejects where it could not be committed
  * @param options.gather runs a body with all writes put off to its end
  * @param options.failed what a failed transaction is told as
+ * @param options.later calls back after so many milliseconds
  */
 export function createCommits(options: {
   transaction: (body: () => void) => Promise<unknown>;
   gather: <T>(body: () => T) => T;
   failed: (error: unknown) => unknown;
+  clock: Pick<Clock, 'monotonic'>;
+  later?: (ms: number, act: () => void) => void;
 }): <T>(body: () => T) => Promise<T> {
-  const { transaction, gather } = options;
+  const { transaction, gather, clock, later = laterByTimer } = options;
   const waiting: Act[] = [];
   let asked = false;
+  let lingerMs = 0;
 
   const doAll = (acts: readonly Act[]): Done[] =>
     acts.map((act): Done => {
@@ -38,9 +52,11 @@ export function createCommits(options: {
   const commitNext = async (): Promise<void> => {
     let taken: Act[] | undefined;
     let done: Done[] = [];
+    let takenAt = 0;
     const take = (): Act[] => {
       const acts = waiting.splice(0, commitActsMax);
       taken = acts;
+      takenAt = clock.monotonic();
       asked = waiting.length > 0;
       // Not in this turn: a transaction that is asked for inside another one may become a part of it, and the bound would bound nothing.
       if (asked) queueMicrotask(() => void commitNext());
@@ -57,6 +73,8 @@ export function createCommits(options: {
       for (const { reject } of acts) reject(reason);
       return;
     }
+    const tookMs = clock.monotonic() - takenAt;
+    lingerMs = done.length < lingerActsMin ? 0 : Math.min(lingerMsMax, Math.round(tookMs));
     for (const each of done) {
       if ('thrown' in each) each.act.reject(each.thrown);
       else each.act.resolve(each.value as never);
@@ -67,6 +85,11 @@ export function createCommits(options: {
       waiting.push({ body, resolve: resolve as Act['resolve'], reject });
       if (asked) return;
       asked = true;
-      void commitNext();
+      if (lingerMs > 0) later(lingerMs, () => void commitNext());
+      else void commitNext();
     });
+}
+
+function laterByTimer(ms: number, act: () => void): void {
+  setTimeout(act, ms);
 }

@@ -86,7 +86,7 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     once: json('once'),
     journal: gather(journalRows(texts<number>('journal'), wrong)),
     checkpoints: json('checkpoints'),
-    commit: createCommits({ transaction: (body) => root.transaction(body), gather: atOnce, failed }),
+    commit: createCommits({ transaction: (body) => root.transaction(body), gather: atOnce, failed, clock }),
     refresh: () => root.resetReadTxn(),
   };
   return {

@@ -29,12 +29,14 @@ function counting(): { table: Table<number, string>; did: string[] } {
 }
 
 /** Transactions that begin a turn later, as those of a database do. */
-function setUp(transaction: (body: () => void) => Promise<unknown> = async (body) => Promise.resolve().then(body)) {
+function setUp(transaction: (body: () => void) => Promise<unknown> = async (body) => Promise.resolve().then(body), tookMs = 0) {
   const { table, did } = counting();
   const busy = gathered(table);
   const notes = new Map<string, unknown>();
   const mark = createCommitMark({ get: (name) => notes.get(name), put: (name, value) => notes.set(name, value) });
   let transactions = 0;
+  let time = 0;
+  const lingered: number[] = [];
   const commit = createCommits({
     transaction: (body) => {
       transactions += 1;
@@ -42,9 +44,14 @@ function setUp(transaction: (body: () => void) => Promise<unknown> = async (body
     },
     gather: createGathering([busy], mark),
     failed: async (error) => error,
+    clock: { monotonic: () => (time += tookMs) },
+    later(ms, act) {
+      lingered.push(ms);
+      queueMicrotask(act);
+    },
   });
   const add = (key: string) => commit(() => busy.put(key, (busy.get(key) ?? 0) + 1));
-  return { busy, did, commit, add, notes, transactions: () => transactions };
+  return { busy, did, commit, add, notes, lingered, transactions: () => transactions };
 }
 
 describe('acts that share a commit', () => {
@@ -56,6 +63,24 @@ describe('acts that share a commit', () => {
     await add('a');
     expect(transactions()).toBe(2);
     expect(busy.get('a')).toBe(4);
+  });
+
+  test.each([
+    { took: 'no time', tookMs: 0.4, lingered: [] },
+    { took: 'a while', tookMs: 1.4, lingered: [1] },
+    { took: 'long', tookMs: 30, lingered: [2] },
+  ])('where many call, the next commit waits for others as long as the last one took ($took), but not for long', async (given) => {
+    const { add, lingered, transactions } = setUp(undefined, given.tookMs);
+    await Promise.all(['a', 'b', 'c'].map(add));
+    await add('a');
+    expect(lingered).toEqual([]);
+    await Promise.all(['a', 'b', 'c', 'd'].map(add));
+    await Promise.all(['a', 'b'].map(add));
+    expect(lingered).toEqual(given.lingered);
+    expect(transactions()).toBe(4);
+    // Few have called since, so nobody waits any more.
+    await add('a');
+    expect(lingered).toEqual(given.lingered);
   });
 
   test('one that throws tells its own caller, and the others go on', async () => {
