@@ -11,6 +11,9 @@ export interface ReplyTerms {
   readonly place?: Pick<RequestPlace, 'giveWay'>;
 }
 
+/** Longer bodies are copied for more than a write of two parts costs. */
+const oneWriteBytesMax = 8_192;
+
 /** The raw outgoing response as a Reply. */
 export function replyOn(outgoing: ServerResponse, terms: ReplyTerms): Reply {
   return new OutgoingReply(outgoing, terms);
@@ -61,7 +64,9 @@ class OutgoingReply implements Reply {
   end(chunk?: Buffer | string): void {
     // Whoever has its answer may call again before this call is settled.
     this.place?.giveWay();
-    this.outgoing.end(chunk);
+    // Node sends head and body in one write where both are texts; each byte is one character of Latin-1, and is itself again.
+    if (Buffer.isBuffer(chunk) && chunk.length <= oneWriteBytesMax) this.outgoing.end(chunk.toString('latin1'), 'latin1');
+    else this.outgoing.end(chunk);
     // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
     if (this.outgoing.writableLength > 0) this.watch();
   }

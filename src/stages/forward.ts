@@ -81,12 +81,19 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
     if (end instanceof Promise) end.then(finish).catch(fault);
     else finish(end);
   };
+  let paused = false;
+  const passOn = (chunk: Buffer): boolean => {
+    const more = relay?.chunk(chunk) ?? true;
+    if (!more && !paused) reply.onDrain(control.resume);
+    paused ||= !more;
+    return more;
+  };
   const receiver: AnswerReceiver = {
     onHead: (status, headers) =>
       guarded(() => {
         relay = chooseRelay(ports, current, { status, headers, control });
       }, undefined),
-    onChunk: (chunk) => guarded(() => relay?.chunk(chunk) ?? true, true),
+    onChunk: (chunk) => guarded(() => passOn(chunk), true),
     onEnd: () =>
       guarded(() => finishWith(relay?.end() ?? { status: 'no-answer', ending: 'lost', refusal: new Denial('UPSTREAM_FAILED') }), undefined),
     onFailure: (failure) =>
@@ -102,7 +109,6 @@ function attempt(ports: ForwardPorts, admitted: Admitted, request: UpstreamReque
   }
   // Closing the stream is cancellation in 2026-07-28; in the session era the upstream goes on, and its answer is dropped with us.
   reply.onGone(control.abort);
-  reply.onDrain(() => exchange?.resume());
   return promise;
 }
 

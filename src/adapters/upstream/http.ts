@@ -80,11 +80,7 @@ export function exchange(pool: Pool, path: string, request: UpstreamRequest, rec
   let ended = false;
   /** undici calls onRequestStart just before it writes; a failure before that certainly sent nothing. */
   let sent = false;
-  // undici counts from when a request is written; one that waits for a connection would wait for as long as others keep them.
-  const waiting = setTimeout(() => {
-    aborted = true;
-    fail({ kind: 'timeout', sent: false, cause: undefined });
-  }, request.headTimeoutMs);
+  let waiting: NodeJS.Timeout | undefined;
   const fail = (failure: UpstreamFailure) => {
     if (ended) return;
     ended = true;
@@ -125,6 +121,13 @@ export function exchange(pool: Pool, path: string, request: UpstreamRequest, rec
       },
     },
   );
+  // undici counts from when a request is written; one that waits for a connection would wait for as long as others keep them.
+  if (!controller && !ended) {
+    waiting = setTimeout(() => {
+      aborted = true;
+      fail({ kind: 'timeout', sent: false, cause: undefined });
+    }, request.headTimeoutMs);
+  }
   return {
     resume: () => controller?.resume(),
     abort() {
