@@ -4,15 +4,22 @@ import type { Clock } from '../../ports/clock.ts';
 export const commitActsMax = 512;
 
 /**
- * A commit of fewer acts says that hardly anybody calls, and then nobody waits for others. Where more call, the first act of a commit waits for as long
+ * A commit with fewer acts that somebody waits for says that not many call, and then nobody waits for others. Where more call, the first act of a commit waits for as long
  * as the commit before took, at most `lingerMsMax`: by then most of those who will call have called, and share what it costs (as PostgreSQL does by
  * commit_delay and commit_siblings).
  */
-const lingerActsMin = 4;
+const lingerActsMin = 8;
 const lingerMsMax = 2;
+
+/** How long an act for which no client waits may wait for one to share its commit with, in milliseconds. */
+const patienceMs = 5;
+
+/** Runs an act in a commit. @param options.patient whether it may wait a moment for another act's commit */
+export type Commit = <T>(body: () => T, options?: { readonly patient?: boolean }) => Promise<T>;
 
 /** One act that waits for its commit. */
 interface Act {
+  readonly patient: boolean;
   readonly body: () => unknown;
   readonly resolve: (value: never) => void;
   readonly reject: (reason: unknown) => void;
@@ -34,10 +41,11 @@ export function createCommits(options: {
   failed: (error: unknown) => unknown;
   clock: Pick<Clock, 'monotonic'>;
   later?: (ms: number, act: () => void) => void;
-}): <T>(body: () => T) => Promise<T> {
+}): Commit {
   const { transaction, gather, clock, later = laterByTimer } = options;
   const waiting: Act[] = [];
   let asked = false;
+  let patientAsked = false;
   let lingerMs = 0;
 
   const doAll = (acts: readonly Act[]): Done[] =>
@@ -74,19 +82,32 @@ export function createCommits(options: {
       return;
     }
     const tookMs = clock.monotonic() - takenAt;
-    lingerMs = done.length < lingerActsMin ? 0 : Math.min(lingerMsMax, Math.round(tookMs));
+    const urgent = done.reduce((count, { act }) => count + (act.patient ? 0 : 1), 0);
+    lingerMs = urgent < lingerActsMin ? 0 : Math.min(lingerMsMax, Math.round(tookMs));
     for (const each of done) {
       if ('thrown' in each) each.act.reject(each.thrown);
       else each.act.resolve(each.value as never);
     }
   };
-  return <T>(body: () => T) =>
+  const begin = (): void => {
+    if (asked || waiting.length === 0) return;
+    asked = true;
+    if (lingerMs > 0) later(lingerMs, () => void commitNext());
+    else void commitNext();
+  };
+  const beginLater = (): void => {
+    if (asked || patientAsked) return;
+    patientAsked = true;
+    later(patienceMs, () => {
+      patientAsked = false;
+      begin();
+    });
+  };
+  return <T>(body: () => T, { patient = false }: { patient?: boolean } = {}) =>
     new Promise<T>((resolve, reject) => {
-      waiting.push({ body, resolve: resolve as Act['resolve'], reject });
-      if (asked) return;
-      asked = true;
-      if (lingerMs > 0) later(lingerMs, () => void commitNext());
-      else void commitNext();
+      waiting.push({ patient, body, resolve: resolve as Act['resolve'], reject });
+      if (patient) beginLater();
+      else begin();
     });
 }
 

@@ -18,7 +18,8 @@ export function createLedger({ tables, clock, ...terms }: { tables: Tables; cloc
   return {
     admit: (request) => tables.commit(() => admit(tables, terms, request)),
     preview: async (request) => preview(tables, terms, request),
-    settle: (request) => tables.commit(() => settle(tables, terms, request)),
+    // The client has its answer: a settle shares the commit of the next admit, which at an even rate halves how many there are.
+    settle: (request) => tables.commit(() => settle(tables, terms, request), { patient: true }),
     renew: (request) => tables.commit(() => renew(tables, request)),
     record: (facts) => tables.commit(() => recordFacts(tables, clock.now(), facts)),
     useOnce: (once) => tables.commit(() => useOnce(tables, once)),

@@ -6,6 +6,7 @@ import type { KnownTotal } from '../../domain/totals.ts';
 import type { Factor } from '../../ports/factors.ts';
 import type { Account } from '../../ports/ledger.ts';
 import type { Attempt } from './attempt.ts';
+import type { Commit } from './commits.ts';
 import type { DueIds, DueKey, Ended, Hold } from './reservation.ts';
 
 /** Which entries of a table, in order of their keys. Bounds are keys or the first members of keys; `end` is not included. */
@@ -80,9 +81,10 @@ export interface Tables {
   /**
    * Runs `body` inside the write lock on the newest state and resolves once the commit is durable. Many callers share one
    * commit, so an exception does NOT undo what `body` wrote: it must check and compute everything before its first write.
+   * With `patient` it may wait some milliseconds for another act to share its commit with: for acts whose end no client waits for.
    * @throws what `body` threw before its first write, or Error where the commit failed (nothing of it is kept)
    */
-  commit<T>(body: () => T): Promise<T>;
+  readonly commit: Commit;
   /** Reads from now on see everything that any process committed before. */
   refresh(): void;
 }

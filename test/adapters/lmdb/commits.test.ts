@@ -29,7 +29,11 @@ function counting(): { table: Table<number, string>; did: string[] } {
 }
 
 /** Transactions that begin a turn later, as those of a database do. */
-function setUp(transaction: (body: () => void) => Promise<unknown> = async (body) => Promise.resolve().then(body), tookMs = 0) {
+function setUp(
+  transaction: (body: () => void) => Promise<unknown> = async (body) => Promise.resolve().then(body),
+  tookMs = 0,
+  later?: (ms: number, act: () => void) => void,
+) {
   const { table, did } = counting();
   const busy = gathered(table);
   const notes = new Map<string, unknown>();
@@ -45,10 +49,12 @@ function setUp(transaction: (body: () => void) => Promise<unknown> = async (body
     gather: createGathering([busy], mark),
     failed: async (error) => error,
     clock: { monotonic: () => (time += tookMs) },
-    later(ms, act) {
-      lingered.push(ms);
-      queueMicrotask(act);
-    },
+    later:
+      later ??
+      ((ms, act) => {
+        lingered.push(ms);
+        queueMicrotask(act);
+      }),
   });
   const add = (key: string) => commit(() => busy.put(key, (busy.get(key) ?? 0) + 1));
   return { busy, did, commit, add, notes, lingered, transactions: () => transactions };
@@ -70,17 +76,43 @@ describe('acts that share a commit', () => {
     { took: 'a while', tookMs: 1.4, lingered: [1] },
     { took: 'long', tookMs: 30, lingered: [2] },
   ])('where many call, the next commit waits for others as long as the last one took ($took), but not for long', async (given) => {
-    const { add, lingered, transactions } = setUp(undefined, given.tookMs);
-    await Promise.all(['a', 'b', 'c'].map(add));
+    const { add, commit, lingered, transactions } = setUp(undefined, given.tookMs);
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    // Seven that somebody waits for; those of whom nobody hears do not count.
+    await Promise.all([...names.slice(1).map(add), commit(() => 0, { patient: true }), commit(() => 0, { patient: true })]);
     await add('a');
     expect(lingered).toEqual([]);
-    await Promise.all(['a', 'b', 'c', 'd'].map(add));
+    await Promise.all(names.map(add));
     await Promise.all(['a', 'b'].map(add));
     expect(lingered).toEqual(given.lingered);
     expect(transactions()).toBe(4);
     // Few have called since, so nobody waits any more.
     await add('a');
     expect(lingered).toEqual(given.lingered);
+  });
+
+  test('an act that may wait shares the commit of the next one that may not', async () => {
+    const later: (() => void)[] = [];
+    const { commit, transactions } = setUp(undefined, 0, (_ms, act) => later.push(act));
+    const order: string[] = [];
+    const patient = [1, 2].map((nth) => commit(() => order.push(`patient ${nth}`), { patient: true }));
+    await Promise.resolve();
+    expect([later.length, transactions()]).toEqual([1, 0]);
+    await Promise.all([commit(() => order.push('at once')), ...patient]);
+    expect(order).toEqual(['patient 1', 'patient 2', 'at once']);
+    expect(transactions()).toBe(1);
+    // The time that was set finds nobody any more.
+    later[0]?.();
+    expect(transactions()).toBe(1);
+  });
+
+  test('an act that may wait does not wait for ever', async () => {
+    const { commit, lingered, transactions } = setUp();
+    await Promise.all([commit(() => 1, { patient: true }), commit(() => 2, { patient: true })]);
+    expect(lingered).toEqual([5]);
+    expect(transactions()).toBe(1);
+    await commit(() => 3, { patient: true });
+    expect(lingered).toEqual([5, 5]);
   });
 
   test('one that throws tells its own caller, and the others go on', async () => {
