@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { afterEach, expect, it } from 'vitest';
-import { composeKey } from '../../src/domain/credential.ts';
 import { upstreamConfig } from '../support/gateway.ts';
+import { madeUpKey } from '../support/made-up-key.ts';
 import { toolCall } from '../support/post.ts';
 import { startRecordingUpstream } from '../support/recording-upstream.ts';
 import { preparePlace, type Served } from './served.ts';
@@ -79,13 +79,6 @@ async function sendMany(what: string, status: number, one: (nth: number) => Prom
     }
   };
   await Promise.all(Array.from({ length: atOnce }, turn));
-}
-
-/** Of the right shape and checksum, so that it must be looked up. */
-function madeUpKey(nth: number): string {
-  const secret = new Uint8Array(32);
-  new DataView(secret.buffer).setInt32(0, nth);
-  return composeKey({ prefix: 'kg', environment: 'live', id: 'AbCd1234', secret });
 }
 
 /** Its own memory, without what is mapped of the store's file, which grows with each record. */
