@@ -1,12 +1,15 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { dealAmong } from '../support/deal-among.ts';
 import type { SeedResult } from './run-seed.ts';
 
 const seedProcess = fileURLToPath(new URL('seed-process.ts', import.meta.url));
-/** A world leaves much behind that is soon gone: room for it saves a tenth of the time. */
-const execArgv = ['--max-semi-space-size=64'];
 /** A world takes some thirty milliseconds; what is not over by now never is. */
 const seedMsMax = 120_000;
+
+export interface SeedPiece {
+  readonly seed: number;
+  readonly steps: number;
+}
 
 export interface SeedsResult {
   /** How many seeds were lived through: fewer than asked for where there were enough that broke. */
@@ -17,10 +20,7 @@ export interface SeedsResult {
   readonly broken: readonly SeedResult[];
 }
 
-/**
- * Lives through the seeds from `first` on in so many processes. Each gets the next seed as soon as it has done with its last, so which seeds there are, and
- * what comes of each, is the same for any number of them. A seed that ends its process, or never ends, is broken too. No new one is begun after `brokenMax`.
- */
+/** Lives through the seeds from `first` on in so many processes. A seed that ends its process, or never ends, is broken too. No new one is begun after `brokenMax`. */
 export async function runSeeds(options: {
   first: number;
   count: number;
@@ -34,68 +34,24 @@ export async function runSeeds(options: {
   const met = new Set<string>();
   const broken: SeedResult[] = [];
   let [next, seeds, calls] = [first, 0, 0];
-  const work = async (): Promise<void> => {
-    let child: SeedProcess | undefined;
-    while (next < first + count && broken.length < brokenMax) {
-      const seed = next;
+  await dealAmong<SeedPiece, SeedResult>({
+    ...{ program, processes: Math.min(processes, count), msMax: seedMsMax },
+    next() {
+      if (next === first + count || broken.length >= brokenMax) return undefined;
       next += 1;
-      child ??= await startSeedProcess(program, steps);
-      const result = await child.run(seed);
+      return { seed: next - 1, steps };
+    },
+    done({ seed }, outcome) {
       seeds += 1;
+      if ('ended' in outcome) {
+        broken.push({ seed, violations: [`its process ended: ${outcome.ended}`], step: undefined, met: [], calls: 0 });
+        return;
+      }
+      const { result } = outcome;
       calls += result.calls;
       for (const pair of result.met) met.add(pair);
       if (result.violations.length > 0) broken.push(result);
-      if (child.gone) child = undefined;
-    }
-    child?.end();
-  };
-  await Promise.all(Array.from({ length: Math.min(processes, count) }, work));
+    },
+  });
   return { seeds, calls, met, broken: broken.sort((one, other) => one.seed - other.seed) };
-}
-
-interface SeedProcess {
-  readonly gone: boolean;
-  /** One at a time. Never rejects: what became of the process is what was wrong with the seed. */
-  run(seed: number): Promise<SeedResult>;
-  end(): void;
-}
-
-/** @throws where it ends before it is ready: then nothing is wrong with any seed */
-async function startSeedProcess(program: string, steps: number): Promise<SeedProcess> {
-  const child = fork(program, [String(steps)], { execArgv });
-  const killWithParent = () => child.kill('SIGKILL');
-  process.once('exit', killWithParent);
-  let gone = false;
-  child.once('exit', () => {
-    gone = true;
-    process.off('exit', killWithParent);
-  });
-  if ((await answerOf(child)) !== 'ready') throw new Error('a process of the simulation ended before it began');
-  return {
-    get gone() {
-      return gone;
-    },
-    async run(seed) {
-      const late = setTimeout(() => child.kill('SIGKILL'), seedMsMax);
-      child.send(seed);
-      const answer = await answerOf(child);
-      clearTimeout(late);
-      if (typeof answer !== 'string') return answer;
-      return { seed, violations: [`its process ended: ${answer}`], step: undefined, met: [], calls: 0 };
-    },
-    end: () => child.disconnect(),
-  };
-}
-
-/** What it says next, or with what it ended. */
-function answerOf(child: ChildProcess): Promise<SeedResult | string> {
-  return new Promise((resolve) => {
-    const done = (answer: SeedResult | string): void => {
-      child.off('message', onMessage).off('exit', onExit);
-      resolve(answer);
-    };
-    const onMessage = (message: unknown): void => done(message as SeedResult | 'ready');
-    const onExit = (code: number | null, signal: string | null): void => done(`code ${code}, signal ${signal}`);
-    child.once('message', onMessage).once('exit', onExit);
-  });
 }

@@ -1,12 +1,8 @@
+import { takePieces } from '../support/deal-among.ts';
 import { simulatedPolicy } from './policy.ts';
 import { runSeed } from './run-seed.ts';
+import type { SeedPiece } from './run-seeds.ts';
 
-/** A process that lives through one world after another, as it is told their seeds: `fork(this file, [steps])`. It says `ready` once, then one result per seed. */
-const steps = Number(process.argv[2]);
+/** A process that lives through one world after another. */
 const given = await simulatedPolicy();
-
-process.on('message', (seed: number) => {
-  // A seed that throws ends this process, and is known by that.
-  void runSeed(seed, { ...given, steps }).then((result) => process.send?.(result));
-});
-process.send?.('ready');
+takePieces(({ seed, steps }: SeedPiece) => runSeed(seed, { ...given, steps }));
