@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../tidy/source-tree.ts';
+import { read, root } from '../tidy/source-tree.ts';
 import { attacks } from './attacks.ts';
 import { numberedTests, numbersIn } from './numbered-tests.ts';
 
@@ -46,14 +46,16 @@ export async function runSecurity({ seeds, minutes }: { seeds: number; minutes: 
   console.log(`The simulation of ${seeds} seeds …`);
   const simulated = await run(process.execPath, ['test/simulation/simulate.ts', '--seeds', String(seeds)], left(simulationMsMax));
   console.log(`The fuzzer, ${bodies} bodies, then traffic …`);
-  const read = await run(process.execPath, ['test/fuzz/fuzz.ts', '--bodies', String(bodies)], left(fuzzMsMax));
+  const bodiesRead = await run(process.execPath, ['test/fuzz/fuzz.ts', '--bodies', String(bodies)], left(fuzzMsMax));
   const fuzzed = await run(process.execPath, ['test/fuzz/fuzz.ts', '--seconds', String(fuzzSeconds)], left(fuzzMsMax));
   const isWhole = tell(tested.results);
   for (const trouble of tested.troubles) console.log(trouble);
+  // A seed, a body or a case that was wrong is named here, with the command that takes it again.
+  for (const { code, output } of [simulated, bodiesRead, fuzzed]) if (code !== 0) console.log(output.trimEnd());
   console.log(`simulation: ${lastLine(simulated)}`);
-  console.log(`fuzz, bodies: ${lastLine(read)}`);
+  console.log(`fuzz, bodies: ${lastLine(bodiesRead)}`);
   console.log(`fuzz, traffic: ${lastLine(fuzzed, 2)}`);
-  const good = isWhole && tested.troubles.length === 0 && [simulated, read, fuzzed].every(({ code }) => code === 0);
+  const good = isWhole && tested.troubles.length === 0 && [simulated, bodiesRead, fuzzed].every(({ code }) => code === 0);
   console.log(good ? 'Everything withstood.' : 'NOT EVERYTHING WITHSTOOD.');
   return good ? 0 : 1;
 }
@@ -111,10 +113,12 @@ function readReport({ testResults }: Report, { code, output }: Ran): { results: 
 function tell(results: ReadonlyMap<string, Result>): boolean {
   let isWhole = true;
   const faults = [...results.keys()].filter((number) => number.startsWith('F')).sort();
-  const known = new Map(attacks.map(({ number, what, missing }) => [number, { what, missing }]));
+  const known = new Map<string, { what: string; missing?: string | undefined }>(
+    attacks.map(({ number, what, missing }) => [number, { what, missing }]),
+  );
   for (const number of [...known.keys(), ...faults]) {
     const { passed, failed, skipped } = results.get(number) ?? { passed: 0, failed: 0, skipped: 0 };
-    const { what = '', missing } = known.get(number) ?? {};
+    const { what = faultsTold.get(number) ?? '', missing } = known.get(number) ?? {};
     const isGood = failed === 0 && skipped === 0 && (passed > 0 || missing !== undefined);
     isWhole &&= isGood;
     const said =
@@ -126,6 +130,14 @@ function tell(results: ReadonlyMap<string, Result>): boolean {
   }
   return isWhole;
 }
+
+/** What docs/security/faults.md says of each fault: where, and what happens. */
+const faultsTold: ReadonlyMap<string, string> = new Map(
+  [...read('docs/security/faults.md').matchAll(/^\| (F\d\d) \| ([^|]+) \| ([^|]+) \|/gm)].map(([, number = '', where, what]) => [
+    number,
+    `${where}: ${what}`,
+  ]),
+);
 
 function lastLine({ code, output }: Ran, lines = 1): string {
   return `${output.trimEnd().split('\n').slice(-lines).join('; ')}${code === 0 ? '' : ` (exit code ${code})`}`;
