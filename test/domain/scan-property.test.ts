@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Scanned } from '../../src/domain/message.ts';
 import { scan, scanLimits } from '../../src/domain/scan.ts';
+import { verdictOf } from '../support/scan-verdict.ts';
 import { strictJson } from '../support/strict-json.ts';
-import { strictMessage, type Verdict } from '../support/strict-message.ts';
+import { strictMessage } from '../support/strict-message.ts';
 
 /** Fixed, so that a failure is the same on every machine; change it to look elsewhere. */
 const runSeed = 20261121;
@@ -187,20 +188,6 @@ function agrees(bytes: Buffer, scanned: Scanned): void {
   if (message.params.requestState) expect(parse(bytes, message.params.requestState)).toEqual(given.requestState);
   if (message.params.cancels) expect(parse(bytes, message.params.cancels.span)).toEqual(given.requestId);
   expect(strictJson(bytes)?.duplicates).toBe(false);
-}
-
-function verdictOf(scanned: Scanned): Verdict {
-  if (!scanned.ok) return scanned.reason;
-  const { message } = scanned;
-  if (message.kind === 'response') return { kind: message.kind, id: message.id, outcome: message.outcome };
-  const { name, uri } = message.params;
-  return {
-    kind: message.kind,
-    ...(message.kind === 'request' && { id: message.id }),
-    method: message.method,
-    ...(name !== undefined && { name }),
-    ...(uri !== undefined && { uri }),
-  };
 }
 
 function parse(bytes: Buffer, span: { start: number; end: number }): unknown {

@@ -12,6 +12,7 @@ import { upstreamConfig } from '../support/gateway.ts';
 import { post, toolCall } from '../support/post.ts';
 import { openRaw } from '../support/raw-http.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../support/recording-upstream.ts';
+import { createSmallDisk } from '../support/small-disk.ts';
 
 const closers: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
@@ -50,6 +51,11 @@ async function status(url: string): Promise<number> {
 /** The program under a limit of its shell. The shell stays, so the gateway is its child; a limit that is passed is an error and no signal. */
 const limited = (limit: string): ServeOptions => ({ under: ['sh', '-c', `trap '' XFSZ; ${limit}; "$@"; exit $?`, 'sh'] });
 
+/** Where a test's secrets are, also where its store is elsewhere. */
+const secretsBeside = { pepper: '${file:./var/pepper}', seal: '${file:./var/seal}', signing: '${file:./var/signing.jwk}' };
+/** Room for a store with some calls. */
+const diskBytes = 2 * 1024 * 1024;
+
 describe('what happens to the process', () => {
   it('F61 frozen and going on: what waited is answered, a key that was revoked meanwhile is refused and its stream cut', async () => {
     const here = await stand();
@@ -68,46 +74,42 @@ describe('what happens to the process', () => {
     expect(here.upstream.calls('tools/call').length).toBe(1);
   });
 
-  it('F62 no room on the disk: 503 and nothing is sent; with room again everything is there and the journal is whole', async () => {
-    const first = await stand();
-    expect((await call(first, 'tool_0')).status).toBe(200);
-    first.gate.kill();
-    await first.gate.exited;
-    const { place, upstream, key } = first;
-    // The store's file may grow no further than this, in blocks of 512 bytes or a KiB, whatever the shell counts in.
-    const gate = await place.serve(limited('ulimit -f 400'));
+  it('F62 no room on the disk: 503, not ready, and nothing is sent; with room again calls pass, the journal is whole and its sums are the ledger’s', async () => {
+    const disk = await createSmallDisk(diskBytes);
+    closers.push(() => disk.remove());
+    const here = await stand({}, { budgets: [{ amount: '1000', per: 'total' }] }, { store: `${disk.folder}/store`, keys: secretsBeside });
+    const { place, upstream, gate } = here;
     const answers = new Map<string, Awaited<ReturnType<typeof call>>>();
-    const callSome = async (): Promise<void> => {
-      const tools = Array.from({ length: 16 }, (_, at) => `full_${answers.size + at}`);
-      await Promise.all(tools.map(async (tool) => void answers.set(tool, await call({ gate, key }, tool))));
+    const callSome = async (): Promise<number[]> => {
+      const tools = Array.from({ length: 16 }, (_, at) => `tool_${answers.size + at}`);
+      const some = await Promise.all(tools.map((tool) => call(here, tool)));
+      for (const [at, tool] of tools.entries()) answers.set(tool, some[at] as (typeof some)[number]);
+      return some.map(({ status: code }) => code);
     };
-    const refused = () => [...answers.values()].filter(({ status: code }) => code !== 200);
-    await eventually(
-      'the disk is full',
-      async () => {
-        await callSome();
-        return refused().length > 0 ? true : undefined;
-      },
-      40_000,
-    );
-    // What little can be written still goes into places that were freed.
-    await callSome();
-    for (const { status: code, json } of refused()) {
+    expect(new Set(await callSome())).toEqual(new Set([200]));
+    await disk.fill();
+    // What was freed within the store's file is written to first.
+    await eventually('the disk is full', async () => ((await callSome()).every((code) => code === 503) ? true : undefined), 40_000);
+    for (const { status: code, json } of answers.values()) {
+      if (code === 200) continue;
       expect(code).toBe(503);
       expect(['STORE_UNAVAILABLE', 'JOURNAL_UNAVAILABLE']).toContain(json.error?.data['reason']);
     }
-    const seen = upstream.calls('tools/call').map(({ message }) => (message as { params: { name: string } }).params.name);
+    expect([await status(`${gate.adminUrl}/livez`), await status(`${gate.adminUrl}/readyz`)]).toEqual([200, 503]);
+    await disk.free();
+    expect(new Set(await callSome())).toEqual(new Set([200]));
     const passed = [...answers].filter(([, { status: code }]) => code === 200).map(([tool]) => tool);
-    expect(seen.filter((tool) => tool.startsWith('full_')).sort()).toEqual(passed.sort());
-    expect(await status(`${gate.adminUrl}/livez`)).toBe(200);
-    gate.kill('SIGKILL');
-    await gate.exited;
-    const again = await place.serve();
-    expect((await call({ gate: again, key }, 'tool_1')).status).toBe(200);
-    const intents = await place.journal('call.intent');
-    const recorded = new Set(intents.map(({ tool }) => tool));
-    expect(seen.filter((tool) => !recorded.has(tool))).toEqual([]);
-    expect((await place.cli('journal', 'verify')).code).toBe(0);
+    const seen = upstream.calls('tools/call').map(({ message }) => (message as { params: { name: string } }).params.name);
+    expect(seen.sort()).toEqual(passed.sort());
+    // Outcomes that found no room are written now.
+    await eventually('every call has its outcome', async () => {
+      const intents = await place.journal('call.intent');
+      expect(new Set(intents.map(({ tool }) => tool))).toEqual(new Set(seen));
+      return (await place.journal('call.outcome')).length === intents.length ? true : undefined;
+    });
+    await eventually('it is ready', async () => ((await status(`${gate.adminUrl}/readyz`)) === 200 ? true : undefined), 15_000);
+    expect(await place.cli('journal', 'verify')).toMatchObject({ code: 0 });
+    expect(await place.cli('ledger', 'reconcile')).toMatchObject({ code: 0 });
   }, 90_000);
 
   it('F63 A53: 64 file descriptors and a flood of connections: it lives, those that it has are served and on record, and with the flood gone all is well', async () => {

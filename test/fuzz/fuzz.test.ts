@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { simulatedPolicy } from '../simulation/policy.ts';
 import { post, toolCall } from '../support/post.ts';
+import { judgeBody, runBodies } from './bodies.ts';
 import { readFixtures } from './fixture.ts';
 import { createJudge, judgeHeard } from './judge.ts';
 import { caseOf, replay, runFuzz } from './run.ts';
@@ -34,6 +36,31 @@ describe('A07: mutated traffic', () => {
     const drawn = (seed: number) => Array.from({ length: 200 }, (_, nth) => caseOf(seed, nth));
     expect(drawn(7)).toEqual(drawn(7));
     expect(drawn(7)).not.toEqual(drawn(8));
+  });
+});
+
+describe('A07: mutated bodies, without a network', () => {
+  const bodies = 20_000;
+
+  it(`${bodies}, other ones each time: all are read as an independent parser reads them, and what is read goes on as it is`, async () => {
+    const seed = Date.now() % 1_000_000;
+    const { policy } = await simulatedPolicy();
+    const { verdicts, wrong } = await runBodies({ seed, from: 0, count: bodies }, policy);
+    console.log(`fuzz.test: seed ${seed}; npm run fuzz -- --seed ${seed} --bodies ${bodies} takes the same`);
+    expect(wrong).toEqual([]);
+    // All that there is was met, and often.
+    for (const verdict of ['request', 'notification', 'element', 'PARSE_ERROR', 'INVALID_MESSAGE'])
+      expect(verdicts[verdict] ?? 0, verdict).toBeGreaterThan(bodies / 200);
+  });
+
+  it('notices a body that is read in another way', async () => {
+    const { policy } = await simulatedPolicy();
+    // The scan allows so much less here that what the other parser takes is refused.
+    const strict = { ...policy, limits: { ...policy.limits, jsonDepthMax: 1 } };
+    const said = () => undefined;
+    const body = Buffer.from(JSON.stringify(toolCall('tool_0')));
+    expect(await judgeBody(body, { policy, said })).toBeUndefined();
+    expect(await judgeBody(body, { policy: strict, said })).toMatch(/^"INVALID_MESSAGE" and \{"kind":"request"/);
   });
 });
 

@@ -85,14 +85,27 @@ export function mutatedCase(chance: Chance): Buffer {
   const bodyAt = seed.indexOf('\r\n\r\n') + 4;
   // A head that cannot be read hides all that comes after it: as often as not only the body is changed.
   const bodyOnly = bodyAt < seed.length && chance.is(0.5);
-  const among = bodyOnly && chance.is(0.6) ? stillJson : every;
-  const changes = chance.is(0.7) ? chance.between(1, 2) : chance.between(3, changesMax);
-  let bytes = bodyOnly ? seed.subarray(bodyAt) : seed;
-  for (let nth = 0; nth < changes; nth += 1) bytes = chance.of(among)(bytes, chance);
-  if (bodyOnly) return reframed(Buffer.concat([seed.subarray(0, bodyAt), bytes.subarray(0, caseBytesMax)]));
-  bytes = bytes.subarray(0, caseBytesMax);
+  const bytes = changed(bodyOnly ? seed.subarray(bodyAt) : seed, bodyOnly, chance).subarray(0, caseBytesMax);
+  if (bodyOnly) return reframed(Buffer.concat([seed.subarray(0, bodyAt), bytes]));
   // Most changes break the framing, and then nothing behind it is reached: often it is set right again.
   return chance.is(0.6) ? reframed(bytes) : bytes;
+}
+
+/** The body of one request after such changes. */
+export function mutatedBody(chance: Chance): Buffer {
+  return changed(chance.of(bodies), true, chance).subarray(0, caseBytesMax);
+}
+
+const bodies = corpus
+  .map(({ bytes }) => bytes.subarray(bytes.indexOf('\r\n\r\n') + 4))
+  .filter((body) => body[0] === '{'.charCodeAt(0) || body[0] === '['.charCodeAt(0));
+
+function changed(seed: Buffer, isBody: boolean, chance: Chance): Buffer {
+  const among = isBody && chance.is(0.6) ? stillJson : every;
+  const changes = chance.is(0.7) ? chance.between(1, 2) : chance.between(3, changesMax);
+  let bytes = seed;
+  for (let nth = 0; nth < changes; nth += 1) bytes = chance.of(among)(bytes, chance);
+  return bytes;
 }
 
 const flipBit: Change = (bytes, chance) => {

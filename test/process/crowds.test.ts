@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { descriptorsMax } from '../../src/edges/descriptors.ts';
 import { upstreamConfig } from '../support/gateway.ts';
 import { post, toolCall } from '../support/post.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../support/recording-upstream.ts';
@@ -43,16 +44,19 @@ async function crowd(gate: Served, size: number): Promise<{ open: () => number; 
   return { open: () => sockets.size, leave };
 }
 
-const peakOf = (took: readonly number[]) => took.toSorted((a, b) => a - b)[Math.floor(took.length * 0.95)] ?? Number.NaN;
-
-async function timed(gate: Served, key: string, count: number): Promise<number[]> {
-  const took: number[] = [];
-  for (let n = 0; n < count; n += 1) {
-    const began = performance.now();
-    expect((await call(gate, key)).status).toBe(200);
-    took.push(performance.now() - began);
+/** The p99 of the best of some rounds of calls, one after another, in milliseconds: a machine that stands still now and then does not in every round. */
+async function slowest(gate: Served, key: string): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 3; round += 1) {
+    const took: number[] = [];
+    for (let n = 0; n < 200; n += 1) {
+      const began = performance.now();
+      expect((await call(gate, key)).status).toBe(200);
+      took.push(performance.now() - began);
+    }
+    best = Math.min(best, took.toSorted((one, other) => one - other)[Math.floor(took.length * 0.99)] ?? Number.NaN);
   }
-  return took;
+  return best;
 }
 
 describe('A53: no file descriptors left', () => {
@@ -83,12 +87,20 @@ describe('A53: no file descriptors left', () => {
 });
 
 describe('A54: a crowd of idle streams and connections', () => {
-  const streams = 400;
+  /** The 5,000 of A54, or as many as may be open here: each takes two descriptors of this process, and two of the gateway's. KEYGATE_STREAMS says another number. */
+  const streams = Number(process.env['KEYGATE_STREAMS'] ?? Math.min(5_000, Math.floor(((descriptorsMax() ?? 1_024) - 500) / 2)));
+  /** Measured 15 to 60 KiB, with what the collector has not got to. */
+  const bytesMax = 128 * 1_024;
+  /** Measured 0.7 to 1.3; as beside a flood (admitted.test.ts) the rest is for a busy machine. */
+  const ratioMax = 3;
 
   it('up to the cap they are held in bounded memory and slow nobody down; beyond it they are refused with 503', async () => {
-    const { gate, key, upstream } = await prepare({ limits: { streamsMax: streams, streamsPerKeyMax: streams } });
-    await timed(gate, key, 50);
-    const alone = peakOf(await timed(gate, key, 200));
+    const { gate, key, upstream } = await prepare({
+      limits: { streamsMax: streams, streamsPerKeyMax: streams, streamsPerAddressMax: streams + 1 },
+    });
+    // The first time brings compiled code with it, which is not to be measured.
+    await slowest(gate, key);
+    const alone = await slowest(gate, key);
     const before = rssOf(await metrics(gate));
     const leaving = new AbortController();
     closers.push(() => leaving.abort());
@@ -98,7 +110,7 @@ describe('A54: a crowd of idle streams and connections', () => {
         signal: leaving.signal,
       });
     const opened = [];
-    for (let n = 0; n < streams; n += 50) opened.push(...(await Promise.all(Array.from({ length: 50 }, open))));
+    for (let n = 0; n < streams; n += 50) opened.push(...(await Promise.all(Array.from({ length: Math.min(50, streams - n) }, open))));
     expect(new Set(opened.map(({ status }) => status))).toEqual(new Set([200]));
     const seen = upstream.requests.length;
     const refused = await open();
@@ -107,15 +119,15 @@ describe('A54: a crowd of idle streams and connections', () => {
     expect(await refused.json()).toMatchObject({ error: { data: { reason: 'OVERLOADED' } } });
     expect(upstream.requests.length).toBe(seen);
     const perStream = (rssOf(await metrics(gate)) - before) / streams;
-    const beside = peakOf(await timed(gate, key, 200));
+    const beside = await slowest(gate, key);
     console.log(
-      `${Math.round(perStream / 1024)} KiB for each of ${streams} streams; p95 ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} beside them`,
+      `crowds.test: ${Math.round(perStream / 1024)} KiB for each of ${streams} streams; p99 ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} beside them`,
     );
-    expect(perStream).toBeLessThan(256 * 1024);
-    expect(beside).toBeLessThan(Math.max(alone * 2, alone + 20));
+    expect(perStream).toBeLessThan(bytesMax);
+    expect(beside).toBeLessThan(ratioMax * alone);
     leaving.abort();
-    await eventually('nothing runs', async () => (/^keygate_running 0$/m.test(await metrics(gate)) ? true : undefined));
-  });
+    await eventually('nothing runs', async () => (/^keygate_running 0$/m.test(await metrics(gate)) ? true : undefined), 20_000);
+  }, 120_000);
 
   it('connections that never say anything are closed when their time is over', async () => {
     const { gate, key } = await prepare({ limits: { headersTimeoutMs: 500, bodyTimeoutMs: 500, connectionsMax: 300 } });

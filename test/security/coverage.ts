@@ -1,3 +1,4 @@
+import { amounts } from './amounts.ts';
 import { attacks } from './attacks.ts';
 import { linkTo, type Numbered, numberedTests } from './numbered-tests.ts';
 
@@ -14,6 +15,14 @@ export function coverageText(): string {
     row(['number', 'attack or fault', 'tests', 'not in this build']),
     '|---|---|---|---|',
     ...rows,
+    '',
+    '## How many',
+    '',
+    'Where an attack is one by its number:',
+    '',
+    row(['number', 'in every run of the tests', 'beside']),
+    '|---|---|---|',
+    ...amounts.map(({ number, tests: always, more }) => row([number, always, more])),
     '',
   ].join('\n');
 }

@@ -6,13 +6,13 @@ import { coverageDocument, coverageText } from './coverage.ts';
 import { runSecurity } from './run-security.ts';
 
 /**
- * `npm run security [-- --seeds N] [-- --minutes N]`: runs every test with the number of an attack or a fault, the simulation and, where there is one,
- * the fuzzer, and prints what came of each number. Exit code 1 where anything failed, is missing or took too long. `--write` writes the coverage
+ * `npm run security [-- --seeds N] [-- --minutes N]`: runs every test with the number of an attack or a fault, the simulation and the
+ * fuzzers, and prints what came of each number. Exit code 1 where anything failed, is missing or took too long. `--write` writes the coverage
  * document from the names of the tests and runs nothing.
  */
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '500' },
+    seeds: { type: 'string', default: '2000' },
     minutes: { type: 'string', default: '20' },
     write: { type: 'boolean', default: false },
   },

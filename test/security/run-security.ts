@@ -30,9 +30,12 @@ interface Ran {
   readonly output: string;
 }
 
-/** Time for the simulation and for the fuzzer, in milliseconds; the tests have what is left. */
-const simulationMsMax = 240_000;
+/** Time for the simulation and for each of the fuzzers, in milliseconds; the tests have what is left. */
+const simulationMsMax = 600_000;
 const fuzzMsMax = 240_000;
+/** The million of A07. */
+const bodies = 1_000_000;
+const fuzzSeconds = 60;
 
 /** Runs all that withstands something, in turn, and prints what came of it. @returns the exit code */
 export async function runSecurity({ seeds, minutes }: { seeds: number; minutes: number }): Promise<number> {
@@ -42,19 +45,19 @@ export async function runSecurity({ seeds, minutes }: { seeds: number; minutes: 
   const tested = await runTests(left(minutes * 60_000));
   console.log(`The simulation of ${seeds} seeds …`);
   const simulated = await run(process.execPath, ['test/simulation/simulate.ts', '--seeds', String(seeds)], left(simulationMsMax));
-  const fuzzed = 'fuzz' in (JSON.parse(read('package.json')) as { scripts: object }).scripts ? await runFuzz(left(fuzzMsMax)) : undefined;
+  console.log(`The fuzzer, ${bodies} bodies, then traffic …`);
+  const bodiesRead = await run(process.execPath, ['test/fuzz/fuzz.ts', '--bodies', String(bodies)], left(fuzzMsMax));
+  const fuzzed = await run(process.execPath, ['test/fuzz/fuzz.ts', '--seconds', String(fuzzSeconds)], left(fuzzMsMax));
   const isWhole = tell(tested.results);
   for (const trouble of tested.troubles) console.log(trouble);
+  // A seed, a body or a case that was wrong is named here, with the command that takes it again.
+  for (const { code, output } of [simulated, bodiesRead, fuzzed]) if (code !== 0) console.log(output.trimEnd());
   console.log(`simulation: ${lastLine(simulated)}`);
-  console.log(`fuzz: ${fuzzed ? lastLine(fuzzed) : 'there is no `npm run fuzz` in this build'}`);
-  const good = isWhole && tested.troubles.length === 0 && simulated.code === 0 && (fuzzed?.code ?? 0) === 0;
+  console.log(`fuzz, bodies: ${lastLine(bodiesRead)}`);
+  console.log(`fuzz, traffic: ${lastLine(fuzzed, 2)}`);
+  const good = isWhole && tested.troubles.length === 0 && [simulated, bodiesRead, fuzzed].every(({ code }) => code === 0);
   console.log(good ? 'Everything withstood.' : 'NOT EVERYTHING WITHSTOOD.');
   return good ? 0 : 1;
-}
-
-function runFuzz(msMax: number): Promise<Ran> {
-  console.log('The fuzzer …');
-  return run('npm', ['run', '--silent', 'fuzz'], msMax);
 }
 
 /** The results by number, and what kept tests from having any. */
@@ -110,10 +113,12 @@ function readReport({ testResults }: Report, { code, output }: Ran): { results: 
 function tell(results: ReadonlyMap<string, Result>): boolean {
   let isWhole = true;
   const faults = [...results.keys()].filter((number) => number.startsWith('F')).sort();
-  const known = new Map(attacks.map(({ number, what, missing }) => [number, { what, missing }]));
+  const known = new Map<string, { what: string; missing?: string | undefined }>(
+    attacks.map(({ number, what, missing }) => [number, { what, missing }]),
+  );
   for (const number of [...known.keys(), ...faults]) {
     const { passed, failed, skipped } = results.get(number) ?? { passed: 0, failed: 0, skipped: 0 };
-    const { what = '', missing } = known.get(number) ?? {};
+    const { what = faultsTold.get(number) ?? '', missing } = known.get(number) ?? {};
     const isGood = failed === 0 && skipped === 0 && (passed > 0 || missing !== undefined);
     isWhole &&= isGood;
     const said =
@@ -126,8 +131,16 @@ function tell(results: ReadonlyMap<string, Result>): boolean {
   return isWhole;
 }
 
-function lastLine({ code, output }: Ran): string {
-  return `${output.trimEnd().split('\n').at(-1) ?? ''}${code === 0 ? '' : ` (exit code ${code})`}`;
+/** What docs/security/faults.md says of each fault: where, and what happens. */
+const faultsTold: ReadonlyMap<string, string> = new Map(
+  [...read('docs/security/faults.md').matchAll(/^\| (F\d\d) \| ([^|]+) \| ([^|]+) \|/gm)].map(([, number = '', where, what]) => [
+    number,
+    `${where}: ${what}`,
+  ]),
+);
+
+function lastLine({ code, output }: Ran, lines = 1): string {
+  return `${output.trimEnd().split('\n').slice(-lines).join('; ')}${code === 0 ? '' : ` (exit code ${code})`}`;
 }
 
 /** The exit code is -1 where a signal ended the program, which it does after `msMax`. */

@@ -1,8 +1,10 @@
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { everyPair } from './faults.ts';
 import { mutants } from './mutants.ts';
 import { simulatedPolicy } from './policy.ts';
 import { runSeed } from './run-seed.ts';
+import { runSeeds } from './run-seeds.ts';
 
 const steps = 200;
 const seeds = 200;
@@ -40,5 +42,21 @@ describe('the gateway in a simulated world: crashes, faults of the store and the
       if (violations.length > 0) return;
     }
     expect.unreachable(`${mutantSeedsMax} seeds went well without it`);
+  });
+});
+
+describe('seeds divided among processes', () => {
+  it('are the same, and go the same way, however many processes there are', async () => {
+    const among = (processes: number) => runSeeds({ first: 11, count: 12, steps, processes, brokenMax: 10 });
+    const [one, three] = [await among(1), await among(3)];
+    expect(one.seeds).toBe(12);
+    expect({ ...three, met: [...three.met].sort() }).toEqual({ ...one, met: [...one.met].sort() });
+  });
+
+  it('a seed that ends its process is named, and the others are lived through', async () => {
+    const program = fileURLToPath(new URL('ending-seed-process.ts', import.meta.url));
+    const { seeds: lived, broken, met } = await runSeeds({ first: 1, count: 8, steps, processes: 2, brokenMax: 10, program });
+    expect(broken).toEqual([{ seed: 3, violations: ['its process ended: code 7, signal null'], step: undefined, met: [], calls: 0 }]);
+    expect([lived, met.size]).toEqual([8, 7]);
   });
 });

@@ -7,10 +7,12 @@ export type Verdict =
   | { kind: 'response'; id: string | number | null; outcome: 'result' | 'error' };
 
 const envelopeNames = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'];
-const paramVariants = /^(?:name|uri|ref|taskId|task|arguments|requestId|protocolVersion|requestState|_meta|progressToken)$/iu;
-const paramNames = /^(?:name|uri|ref|taskId|task|arguments|requestId|protocolVersion|requestState|_meta|progressToken)$/u;
-const metaVariants = /^io\.modelcontextprotocol\/(?:protocolVersion|clientCapabilities)$/iu;
-const metaNames = /^io\.modelcontextprotocol\/(?:protocolVersion|clientCapabilities)$/u;
+const paramVariants =
+  /^(?:name|uri|ref|taskId|task|arguments|requestId|protocolVersion|requestState|notifications|cursor|_meta|progressToken)$/iu;
+const paramNames =
+  /^(?:name|uri|ref|taskId|task|arguments|requestId|protocolVersion|requestState|notifications|cursor|_meta|progressToken)$/u;
+const metaVariants = /^io\.modelcontextprotocol\/(?:protocolVersion|clientCapabilities|related-task)$/iu;
+const metaNames = /^io\.modelcontextprotocol\/(?:protocolVersion|clientCapabilities|related-task)$/u;
 
 /** What the gate must say about these bytes, by rules written down a second time on the independent parser's value. */
 export function strictMessage(bytes: Uint8Array): Verdict {
@@ -67,9 +69,9 @@ function paramsFit(method: string, params: StrictValue | undefined): boolean {
     case 'tools/call':
       return is('name', 'string') && may('arguments', 'object') && may('task', 'object') && may('requestState', 'string');
     case 'prompts/get':
-      return is('name', 'string') && may('arguments', 'object') && may('requestState', 'string');
+      return is('name', 'string') && may('arguments', 'object') && may('task', 'object') && may('requestState', 'string');
     case 'resources/read':
-      return is('uri', 'string') && may('requestState', 'string');
+      return is('uri', 'string') && may('task', 'object') && may('requestState', 'string');
     case 'resources/subscribe':
     case 'resources/unsubscribe':
       return is('uri', 'string') || stringOf(member(member(params, '_meta'), 'io.modelcontextprotocol/protocolVersion')) === '2026-07-28';
