@@ -4,9 +4,8 @@ import type { Clock } from '../../ports/clock.ts';
 export const commitActsMax = 512;
 
 /**
- * A commit with fewer acts that somebody waits for says that not many call, and then nobody waits for others. Where more call, the first act of a commit waits for as long
- * as the commit before took, at most `lingerMsMax`: by then most of those who will call have called, and share what it costs (as PostgreSQL does by
- * commit_delay and commit_siblings).
+ * A commit with fewer acts that somebody waits for says that not many call, and then nobody waits for others. Where more call, the first act of the
+ * next commit waits as long as that one took, at most `lingerMsMax`: by then most of those who will call have called, and share what it costs (ADR 0016).
  */
 const lingerActsMin = 8;
 const lingerMsMax = 2;
