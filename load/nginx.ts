@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,9 @@ import { startProcess } from '../test/support/process.ts';
 
 const run = promisify(execFile);
 const installMsMax = 180_000;
-const program = process.env['KEYGATE_NGINX'] ?? 'nginx';
+/** Debian's lies where only root's PATH leads. */
+const debians = '/usr/sbin/nginx';
+const program = process.env['KEYGATE_NGINX'] ?? (existsSync(debians) ? debians : 'nginx');
 
 /** An nginx of its own: one worker in one process, as a reverse proxy at `/plain`, and at `/keyed` for those that show the key. */
 export interface Nginx {
