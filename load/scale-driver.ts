@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { Client } from 'undici';
 import { toolCall } from '../test/support/post.ts';
+import { exchange } from './exchange.ts';
 
 /**
  * The callers of the scale benchmark, a process of its own: so many connections, spread evenly over the gateways, each with one call at a time.
@@ -56,34 +57,10 @@ async function keepCalling(client: Client): Promise<void> {
     };
     const body = JSON.stringify(toolCall(values.tool, { mark, text: padding }, mark));
     const began = performance.now();
-    const { status, text } = await exchange(client, { headers, body });
+    const { status, text } = await exchange(client, { path, headers, body });
     if (timing && !ended) times.push(performance.now() - began);
     if (status !== 200 || !text.includes(`"id":"${mark}","result"`) || !text.includes(`${mark} `)) wrong.push(`${status} ${text}`);
   }
-}
-
-function exchange(
-  client: Client,
-  { headers, body }: { headers: Record<string, string>; body: string },
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let status = 0;
-    client.dispatch(
-      { path, method: 'POST', headers, body },
-      {
-        onRequestStart() {},
-        onResponseStart(_controller, code) {
-          status = code;
-        },
-        onResponseData(_controller, chunk) {
-          chunks.push(chunk);
-        },
-        onResponseEnd: () => resolve({ status, text: Buffer.concat(chunks).toString('utf8') }),
-        onResponseError: (_controller, error) => reject(error),
-      },
-    );
-  });
 }
 
 function told(): { calls: number; p50: number; p99: number } {

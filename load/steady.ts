@@ -1,4 +1,5 @@
 import { Pool } from 'undici';
+import { exchange } from './exchange.ts';
 import { type Measured, observe, type Way } from './measure.ts';
 
 /** So many that none of them is waited for, whatever an answer takes: calls come when they are due, as those of strangers do. */
@@ -18,9 +19,9 @@ export async function measureSteady(way: Way, { rate, seconds }: { rate: number;
       const running: Promise<void>[] = [];
       const send = async (): Promise<void> => {
         const began = performance.now();
-        const text = await exchange(pool, pathname, way).catch(() => undefined);
+        const answered = await exchange(pool, { ...way, path: pathname }).catch(() => undefined);
         times.push(performance.now() - began);
-        if (text !== way.answer) wrong += 1;
+        if (answered?.status !== 200 || answered.text !== way.answer) wrong += 1;
       };
       const began = performance.now();
       const all = rate * seconds;
@@ -39,25 +40,4 @@ export async function measureSteady(way: Way, { rate, seconds }: { rate: number;
   } finally {
     await pool.close();
   }
-}
-
-function exchange(pool: Pool, path: string, { headers, body }: Way): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let status = 0;
-    pool.dispatch(
-      { path, method: 'POST', headers, body },
-      {
-        onRequestStart() {},
-        onResponseStart(_controller, code) {
-          status = code;
-        },
-        onResponseData(_controller, chunk) {
-          chunks.push(chunk);
-        },
-        onResponseEnd: () => (status === 200 ? resolve(Buffer.concat(chunks).toString('utf8')) : reject(new Error(`answered ${status}`))),
-        onResponseError: (_controller, error) => reject(error),
-      },
-    );
-  });
 }

@@ -131,10 +131,11 @@ export function createLiveCalls(options: {
   };
 
   const take = (entry: LiveEntry): (() => void) => {
-    const key = keys.get(entry.keyId) ?? { id: entry.keyId, entries: new TurnoverMap(), streams: 0 };
+    const known = keys.get(entry.keyId);
+    const key: LiveKey = known ?? { id: entry.keyId, entries: new TurnoverMap(), streams: 0 };
     const running: Running = { entry, heldUntil: entry.hold?.until ?? 0, renewing: false, judgedBy: undefined };
     const stream = entry.kind === 'stream' ? 1 : 0;
-    keys.set(key.id, key);
+    if (!known) keys.set(key.id, key);
     key.entries.set(running, running);
     key.streams += stream;
     streams += stream;

@@ -33,9 +33,18 @@ export function limitsOf(key: KeyRecord, calendar: Calendar, now: number): Limit
   const owner = `key:${holder}`;
   const counted = windowLimits({ holder, owner, limits: key, calendar, now });
   if (maxUses === undefined) return counted;
+  const never = { start: 0, end: undefined };
+  const limitName = `${owner} uses`;
   const uses: Limit = {
-    ...{ holder, limitName: `${owner} uses`, reason: 'CAP_EXCEEDED', unit: 'calls', limit: maxUses },
-    ...{ tool: undefined, soft: false, counter: 'uses', start: 0, end: undefined },
+    holder,
+    limitName,
+    reason: 'CAP_EXCEEDED',
+    unit: 'calls',
+    limit: maxUses,
+    tool: undefined,
+    soft: false,
+    counter: 'uses',
+    ...never,
   };
   return [uses, ...counted];
 }

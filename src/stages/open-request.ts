@@ -26,8 +26,6 @@ export function openRequest(
   { message, gate, era }: Asked & { readonly era: Era },
 ): RequestIntent {
   const { params } = message;
-  // Nearly every request opens nothing.
-  if (!isSealedIn(message, gate, era)) return { kind: 'request', message, gate, tasks: undefined, retry: undefined };
   const tasks = new Map<string, string>();
   const edits: Edit[] = [];
   const own = (sealed: string): string | undefined => {
@@ -49,12 +47,6 @@ export function openRequest(
   const retry = era === 'stateless' && takesRounds(message.method) ? openState(ports, located, { message, edits }) : undefined;
   const forwarded = edits.length === 0 ? message : edited(message, edits, located);
   return { kind: 'request', message: forwarded, gate, tasks: tasks.size > 0 ? tasks : undefined, retry };
-}
-
-/** Whether a request can hold a handle that was sealed here. */
-function isSealedIn({ params, method }: RequestMessage, gate: RequestIntent['gate'], era: Era): boolean {
-  if (gate?.by === 'task' || gate?.by === 'subscriptions' || params.relatedTask) return true;
-  return era === 'stateless' && params.requestState !== undefined && takesRounds(method);
 }
 
 /** Where several upstreams are listened to at one path, each hears of its own resources, by the URIs that it knows. */
