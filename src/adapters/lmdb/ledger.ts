@@ -18,7 +18,7 @@ export function createLedger({ tables, clock, ...terms }: { tables: Tables; cloc
   return {
     admit: (request) => tables.commit(() => admit(tables, terms, request)),
     preview: async (request) => preview(tables, terms, request),
-    // The client has its answer: a settle shares the commit of the next admit, which at an even rate halves how many there are.
+    // The client has its answer, so a settle may share the commit of the next admit (ADR 0016).
     settle: (request) => tables.commit(() => settle(tables, terms, request), { patient: true }),
     renew: (request) => tables.commit(() => renew(tables, request)),
     record: (facts) => tables.commit(() => recordFacts(tables, clock.now(), facts)),
