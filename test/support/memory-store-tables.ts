@@ -1,3 +1,4 @@
+import type { Ended } from '../../src/adapters/lmdb/reservation.ts';
 import type { Range, Table, Tables } from '../../src/adapters/lmdb/tables.ts';
 
 /**
@@ -8,6 +9,7 @@ export function memoryTables(): Tables {
   const table = <V, K extends Key>(): Table<V, K> => memoryTable<V, K>();
   const keys: Tables['keys'] = table();
   const due: Tables['due'] = table();
+  const ended = table<Ended, string>();
   return {
     meta: table(),
     keys,
@@ -20,9 +22,16 @@ export function memoryTables(): Tables {
     pinTexts: table(),
     replays: table(),
     holds: table(),
-    ended: table(),
+    ended: {
+      get: (id) => ended.get(id),
+      put: (id, end) => {
+        ended.put(id, end);
+        due.put([end.forgetAt, 'ended', id], true);
+      },
+      forget: (id) => void ended.remove(id),
+      isEmpty: () => [...ended.getKeys({ limit: 1 })].length === 0,
+    },
     due,
-    forgetTogether: (at, id) => void due.put([at, 'ended', id], true),
     accounts: table(),
     references: table(),
     once: table(),

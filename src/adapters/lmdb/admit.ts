@@ -9,7 +9,6 @@ import { checkTotals } from '../../domain/totals.ts';
 import type { AdmitRequest, AdmitResult } from '../../ports/ledger.ts';
 import { draftRecords, readHead, writeDrafts } from './append.ts';
 import { type Books, openBooks } from './books.ts';
-import { putEnded } from './holds.ts';
 import { learntTotals } from './known-totals.ts';
 import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
@@ -116,7 +115,7 @@ function refuse(
   const refusal: RecordFacts = { ...intent, kind: 'call.refused', decision: 'refused', reason, reservationId, ...facts };
   const drafts = draftRecords(tables, now, [refusal, ...reached]);
   books.write();
-  putEnded(tables, reservationId, { state: 'refused', answer, forgetAt: now + endedMsKept });
+  tables.ended.put(reservationId, { state: 'refused', answer, forgetAt: now + endedMsKept });
   writeDrafts(tables, drafts);
   return answer;
 }

@@ -5,8 +5,7 @@ import type { Clock } from '../../ports/clock.ts';
 import { damaged } from './check-file.ts';
 import { createCommitMark } from './commit-mark.ts';
 import { createCommits } from './commits.ts';
-import { dueRows } from './due-rows.ts';
-import { endedRows } from './ended-rows.ts';
+import { type EndedRow, endedRows } from './ended-rows.ts';
 import { type Gathered, type Gathering, gathered } from './gathered.ts';
 import { createGathering } from './gathering.ts';
 import { holdRows } from './hold-rows.ts';
@@ -64,7 +63,6 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
   const keys = json<KeyRecord, string>('keys');
   const meta = json<unknown, string>('meta');
   const due = json<DueIds, DueKey>('due');
-  const together = gather(dueRows(due));
   const atOnce = createGathering(all, createCommitMark(meta));
   const tables: Tables = {
     meta: busy(meta),
@@ -78,9 +76,8 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     pinTexts: json('pin texts'),
     replays: json('replays'),
     holds: gather(holdRows(texts<string>('holds'), wrong)),
-    ended: gather(endedRows(json<Ended, string>('ended'))),
+    ended: gather(endedRows(json<EndedRow | Ended, string>('ended'), due)),
     due,
-    forgetTogether: together.add,
     accounts: busy(json('accounts')),
     references: json('references'),
     once: json('once'),

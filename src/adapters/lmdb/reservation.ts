@@ -34,9 +34,19 @@ export type Ended =
   /** Charged by its expiry; a late settle may still correct the charge. */
   | { readonly state: 'captured'; readonly hold: Hold; readonly forgetAt: number };
 
+/** What is remembered of reservations that ended, by their ids. Changed inside a commit only. */
+export interface EndedReservations {
+  get(id: string): Ended | undefined;
+  put(id: string, ended: Ended): void;
+  /** Takes away what is due under this id: one reservation, or all that share its row. */
+  forget(id: string): void;
+  /** Whether nothing is remembered. */
+  isEmpty(): boolean;
+}
+
 export type DueKey = [at: number, kind: DueKind, id: string];
 
-/** Ids that are due together with the one that the entry is named by; true where there are none. */
+/** Ids that are due together with the one that the entry is named by, as stores of version 4 have them; true where there are none. */
 export type DueIds = true | readonly string[];
 
 /** Where an id stands in the order of what is due. */

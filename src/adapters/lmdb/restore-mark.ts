@@ -21,10 +21,9 @@ export function beginRestore(tables: Tables, fingerprints: ReadonlyMap<string, s
   const pid = servingProcess(tables);
   if (pid !== undefined) throw new Error(`A gateway (process ${pid}) is serving from this store. Stop it, then import again.`);
   const { meta, keys, accounts, references, counters, holds, ended, once, replays, factors, journal } = tables;
-  const first = [keys, accounts, references, counters, holds, ended, once, replays, factors].flatMap((table) => [
-    ...table.getKeys({ limit: 1 }),
-  ]);
-  if (first.length > 0 || [...journal.getKeys({ limit: 1 })].length > 0 || meta.get('head') !== undefined) {
+  const first = [keys, accounts, references, counters, holds, once, replays, factors].flatMap((table) => [...table.getKeys({ limit: 1 })]);
+  const empty = first.length === 0 && ended.isEmpty() && [...journal.getKeys({ limit: 1 })].length === 0;
+  if (!empty || meta.get('head') !== undefined) {
     throw new Error(
       'The store is not empty. An import needs one in which nothing was ever kept, not even a key: configure another folder.',
     );

@@ -6,8 +6,7 @@ import type { LedgerTerms } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
 import { type Books, openBooks } from './books.ts';
 import { change, chargeOnExpiry, fittingEnd } from './change.ts';
-import { putEnded, removeCaptured } from './holds.ts';
-import type { Hold } from './reservation.ts';
+import { dueKey, type Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
 /**
@@ -38,8 +37,11 @@ export function settle(tables: Tables, { thresholds }: Pick<LedgerTerms, 'thresh
   // From here on only writes.
   books.write();
   if (hold) tables.holds.remove(hold.id);
-  if (ended?.state === 'captured') removeCaptured(tables, reservationId, ended);
-  putEnded(tables, reservationId, { state: 'settled', forgetAt: now + endedMsKept });
+  if (ended?.state === 'captured') {
+    tables.ended.forget(reservationId);
+    tables.due.remove(dueKey(ended.forgetAt, 'ended', reservationId));
+  }
+  tables.ended.put(reservationId, { state: 'settled', forgetAt: now + endedMsKept });
   writeDrafts(tables, drafts);
 }
 

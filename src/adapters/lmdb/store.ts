@@ -20,12 +20,12 @@ import { restore } from './restore.ts';
 import { requireWhole } from './restore-mark.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax } from './sweep.ts';
 
-const schemaVersion = 4;
+const schemaVersion = 5;
 /**
  * A store of version 2 only lacks what is made when it is first needed: pins of tools. One of version 3 has one record and one hold an entry, which is
- * what a row of one looks like; but its own build would not understand rows of several.
+ * what a row of one looks like, and one of version 4 one ended reservation; but their own builds would not understand rows of several.
  */
-const schemaVersionsBefore: readonly unknown[] = [2, 3];
+const schemaVersionsBefore: readonly unknown[] = [2, 3, 4];
 
 /**
  * Opens or creates the embedded store in `folder` (mode 0700, its files 0600): one LMDB environment, shared by every process of one machine.

@@ -5,7 +5,6 @@ import type { LedgerTerms } from './admit.ts';
 import { draftRecords, writeDrafts } from './append.ts';
 import { openBooks } from './books.ts';
 import { change, chargeOnExpiry } from './change.ts';
-import { putEnded } from './holds.ts';
 import type { DueKey, DueKind, Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
 
@@ -24,7 +23,7 @@ export function sweepDue(tables: Tables, terms: Terms): { captured: number; more
   const expired = expiredHolds(tables, terms.now);
   const capture = prepareCapture(tables, expired, terms);
   for (const { key } of due) tables.due.remove(key);
-  for (const id of of('ended')) tables.ended.remove(id);
+  for (const id of of('ended')) tables.ended.forget(id);
   for (const id of of('once')) tables.once.remove(id);
   for (const id of of('replay')) tables.replays.remove(id);
   capture.write();
@@ -84,7 +83,7 @@ function prepareCapture(tables: Tables, ids: readonly string[], { thresholds, no
     books.write();
     for (const hold of holds) {
       tables.holds.remove(hold.id);
-      putEnded(tables, hold.id, { state: 'captured', hold, forgetAt: now + capturedMsKept });
+      tables.ended.put(hold.id, { state: 'captured', hold, forgetAt: now + capturedMsKept });
     }
     writeDrafts(tables, drafts);
   };

@@ -7,7 +7,7 @@ import type { Factor } from '../../ports/factors.ts';
 import type { Account } from '../../ports/ledger.ts';
 import type { Attempt } from './attempt.ts';
 import type { Commit } from './commits.ts';
-import type { DueIds, DueKey, Ended, Hold } from './reservation.ts';
+import type { DueIds, DueKey, EndedReservations, Hold } from './reservation.ts';
 
 /** Which entries of a table, in order of their keys. Bounds are keys or the first members of keys; `end` is not included. */
 export interface Range {
@@ -66,10 +66,8 @@ export interface Tables {
   /** SHA-256 of an idempotency id to the attempt under it. */
   readonly replays: Table<Attempt, string>;
   readonly holds: Table<Hold, string>;
-  readonly ended: Table<Ended, string>;
+  readonly ended: EndedReservations;
   readonly due: Table<DueIds, DueKey>;
-  /** Has an ended reservation forgotten at `at` or a little later, together with others of this commit. */
-  readonly forgetTogether: (at: number, id: string) => void;
   readonly accounts: Table<Account, string>;
   /** SHA-256 of account and reference to what was paid under it. */
   readonly references: Table<Payment, string>;
