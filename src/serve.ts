@@ -50,8 +50,8 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   let listeners: Serving;
   try {
     listeners = await openListeners({
-      serve: (arrived) => track(arrived, composed.serve({ ...arrived, draining })),
-      servePassthrough: (arrived) => track(arrived, composed.servePassthrough({ ...arrived, draining })),
+      serve: (arrived) => track(arrived, composed.serve(arrived)),
+      servePassthrough: (arrived) => track(arrived, composed.servePassthrough(arrived)),
       api: composed.api,
       policy: composed.policy,
       clock: systemClock,

@@ -21,7 +21,7 @@ interface Signer {
  * forgets every assertion signed before
  */
 export function createAssertions(options: { signer: () => Signer; issuer: () => string; clock: Clock }): Assertions {
-  const cache = new Map<string, { jwt: Promise<string>; staleAt: number }>();
+  const cache = new Map<string, { jwt: string | Promise<string>; readonly staleAt: number }>();
   let signed = { kid: '', issuer: '' };
   return {
     sign({ key, scopes = key.scopes, audience }) {
@@ -37,9 +37,15 @@ export function createAssertions(options: { signer: () => Signer; issuer: () => 
       const known = cache.get(name);
       if (known && now < known.staleAt && now > known.staleAt - reuseSeconds - 1) return known.jwt;
       const jwt = signOne(signer, { key, scope, audience, issuer, now });
+      const entry: { jwt: string | Promise<string>; readonly staleAt: number } = { jwt, staleAt: now + reuseSeconds };
       if (cache.size >= cachedMax) cache.clear();
-      cache.set(name, { jwt, staleAt: now + reuseSeconds });
-      jwt.catch(() => cache.delete(name));
+      cache.set(name, entry);
+      jwt.then(
+        (text) => {
+          entry.jwt = text;
+        },
+        () => cache.delete(name),
+      );
       return jwt;
     },
   };

@@ -15,9 +15,11 @@ import { resourceMetadata } from './resource-metadata.ts';
 import { isRoutePath } from './route-edge.ts';
 
 export interface DataEdge {
-  readonly serve: (arrived: Omit<Arrived, 'draining'>) => Promise<void>;
-  readonly servePassthrough: (arrived: Omit<RouteArrived, 'draining'>) => Promise<void>;
+  readonly serve: (arrived: Arrived) => Promise<void>;
+  readonly servePassthrough: (arrived: RouteArrived) => Promise<void>;
   readonly policy: () => Policy;
+  /** True once this process was told to stop. */
+  readonly draining: () => boolean;
   readonly clientAddress: () => ClientAddress;
   readonly clock: Clock;
   readonly newId: () => string;
@@ -73,13 +75,13 @@ export function arriveAtRoute(
   edge: DataEdge,
   client: Pick<HttpBindings, 'incoming' | 'outgoing'>,
   upgrading?: RouteArrived['upgrading'],
-): Omit<RouteArrived, 'draining'> {
+): RouteArrived {
   const { url = '' } = client.incoming;
   const query = url.indexOf('?');
   return { ...arrive(edge, client), query: query < 0 ? '' : url.slice(query), ...(upgrading && { upgrading }) };
 }
 
-function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'incoming' | 'outgoing'>): Omit<Arrived, 'draining'> {
+function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'incoming' | 'outgoing'>): Arrived {
   const policy = edge.policy();
   const requestId = edge.newId();
   const place = edge.load.enter();
@@ -99,6 +101,7 @@ function arrive(edge: DataEdge, { incoming, outgoing }: Pick<HttpBindings, 'inco
     address: edge.clientAddress()(incoming),
     readBody: (bytesMax) => readBody(incoming, bytesMax, place),
     reply: replyOn(outgoing, { always: { 'x-request-id': requestId, ...cors }, stallMsMax: policy.limits.upstreamTimeoutMs, place }),
+    draining: edge.draining(),
     policy,
     place,
   };

@@ -13,7 +13,7 @@ import { asksForWebsocket, serveUpgrades } from './route-edge.ts';
 import type { UnreadAnswer } from './unread-request.ts';
 
 /** What serving needs of the composed gateway; compose supplies it. */
-export interface Served extends Omit<DataEdge, 'clientAddress' | 'api'> {
+export interface Served extends Omit<DataEdge, 'clientAddress' | 'api' | 'draining'> {
   readonly api: ApiParts;
   readonly listen: {
     readonly mcp: { readonly host: string; readonly port: number };
@@ -60,7 +60,7 @@ export async function openListeners(served: Served): Promise<Serving> {
     unread: unreadProblem,
   });
   try {
-    const edge: DataEdge = { ...served, api, clientAddress: () => clientAddress };
+    const edge: DataEdge = { ...served, api, draining: () => draining, clientAddress: () => clientAddress };
     const data = await listen({
       first: serveMessages(edge),
       fetch: dataApp(edge).fetch as Fetch,

@@ -23,9 +23,9 @@ export interface Caller {
 export interface Callers {
   /**
    * The caller this agent key belongs to, dead or alive; undefined for a key nobody minted.
-   * Junk is rejected by shape and checksum before any look-up.
+   * Junk is rejected by shape and checksum before any look-up. One that is known and good is there at once.
    */
-  byKey(text: string): Promise<Caller | undefined>;
+  byKey(text: string): Caller | undefined | Promise<Caller | undefined>;
   /**
    * The caller an access token (JWT, ES256, issued by this gateway, RFC 9068 `at+jwt`) speaks for. Undefined where its signature,
    * issuer, audience, type or algorithm is not right; an expired one gives a caller whose token has expired.

@@ -30,13 +30,17 @@ const releaseMsMax = 15_000;
  * Can they afford it, and is it on record? One durable commit answers both (I1, I2). Notifications, ping and answers to
  * server requests take no reservation, so no commit looks at their key: it is read here, whatever this process has heard of it.
  */
-export async function admit<Asked extends Judged>(ports: AdmitPorts, authorized: Asked): Promise<Asked & Admission> {
+export function admit<Asked extends Judged>(ports: AdmitPorts, authorized: Asked): Promise<Asked & Admission> {
   const { intent } = authorized;
-  if (!isLiveOnly(authorized)) {
-    if (intent.kind === 'request' && intent.retry)
-      await takeOnce(ports, authorized, { ...intent.retry, spent: 'This requestState was used before.' });
-    return reserve(ports, authorized, judgementsMax);
-  }
+  if (isLiveOnly(authorized)) return admitLive(ports, authorized);
+  const retry = intent.kind === 'request' ? intent.retry : undefined;
+  if (!retry) return reserve(ports, authorized, judgementsMax);
+  const taken = takeOnce(ports, authorized, { ...retry, spent: 'This requestState was used before.' });
+  return taken.then(() => reserve(ports, authorized, judgementsMax));
+}
+
+async function admitLive<Asked extends Judged>(ports: AdmitPorts, authorized: Asked): Promise<Asked & Admission> {
+  const { intent } = authorized;
   const proven = await judgeAnew(ports, authorized);
   if (intent.kind === 'answer') await takeOnce(ports, authorized, { ...intent, spent: 'This request was answered before.' });
   return seal(proven, undefined);
@@ -97,10 +101,13 @@ async function reserve<Asked extends Judged>(ports: AdmitPorts, authorized: Aske
     lease: authorized.counts ? rule?.lease : undefined,
     intent: reservation.facts,
   });
-  const result = await failClosed(commit).catch((denial: unknown) => {
+  let result: AdmitResult;
+  try {
+    result = await failClosed(commit);
+  } catch (denial) {
     releaseLate(ports, authorized, { commit, reservation });
     throw denial;
-  });
+  }
   if (result.kind === 'admitted') {
     if (result.over) {
       reply.carry(overHeader(result.over));

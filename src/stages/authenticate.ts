@@ -19,19 +19,17 @@ export async function authenticate<Request extends Asking>(
   if (text === undefined) throw new Denial('TOKEN_INVALID', { detail: 'The Authorization header is not "Bearer <key>".' });
   // No key has a dot, and every JWT in compact form has two (RFC 7515, section 7.1).
   const isAccessToken = text.split('.', 4).length === 3;
-  const caller = await readable(() => (isAccessToken ? ports.callers.byAccessToken(text) : ports.callers.byKey(text)));
+  let caller: Caller | undefined;
+  try {
+    const asked = isAccessToken ? ports.callers.byAccessToken(text) : ports.callers.byKey(text);
+    caller = asked instanceof Promise ? await asked : asked;
+  } catch (cause) {
+    // A store that cannot be read says nothing about the caller (I6).
+    throw cause instanceof Denial ? cause : new Denial('STORE_UNAVAILABLE', { cause });
+  }
   if (!caller) throw await unknownKey(ports, received);
   refuseDead(caller, received.at);
   return { ...received, caller };
-}
-
-/** A store that cannot be read says nothing about the caller (I6). @throws Denial STORE_UNAVAILABLE */
-async function readable<T>(read: () => T): Promise<Awaited<T>> {
-  try {
-    return await read();
-  } catch (cause) {
-    throw cause instanceof Denial ? cause : new Denial('STORE_UNAVAILABLE', { cause });
-  }
 }
 
 /** A key is as dead as the deadest of its ancestors (I7), and so is its access token. Judged on every use, also of a cached record (I3). */

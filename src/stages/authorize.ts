@@ -16,10 +16,28 @@ type AuthorizePorts = Pick<Ports, 'catalogue' | 'stepUp' | 'toolPins'>;
 
 /** May they? Binding, rule, scopes, the tool's pin, second factor, condition and limits on the arguments, in this order; no match is a refusal. */
 export async function authorize(ports: AuthorizePorts, understood: Understood): Promise<Authorized> {
-  const { intent, upstream } = understood;
   requireUpstream(understood);
-  await preparePins(ports, understood);
-  if (intent.kind === 'request') return authorizeRequest(ports, understood, intent.message);
+  const preparing = preparePins(ports, understood);
+  if (preparing) await preparing;
+  const { intent } = understood;
+  if (intent.kind !== 'request') return authorizeOther(understood);
+  if (intent.gate?.by === 'subscriptions') return authorizeSubscriptions(ports, understood, intent.message);
+  // Nearly nothing here has to be waited for, and each wait costs a call more than most judgements do.
+  const finding = findRule(ports, understood, intent.message);
+  const { rule, subject } = finding instanceof Promise ? await finding : finding;
+  if (rule) requireScopes(understood, rule);
+  const pinning = subject.tool === undefined ? undefined : requirePinned(ports, understood, subject.tool);
+  if (pinning) await pinning;
+  const judging = rule ? judgeRule(ports, understood, { rule, message: intent.message, tool: subject.tool ?? '' }) : [];
+  const totals = judging instanceof Promise ? await judging : judging;
+  // Judged like any call, but paid and counted in its first round.
+  if (intent.retry?.paid) return { ...understood, rule, subject, price: zeroMicros, counts: false, totals: [] };
+  const price = rule?.price ?? zeroMicros;
+  return { ...understood, rule, subject, price, counts: intent.message.method === 'tools/call' || price > 0, totals };
+}
+
+function authorizeOther(understood: Understood): Authorized {
+  const { intent, upstream } = understood;
   const rule = intent.kind === 'notification' ? upstream.ruleFor('methods', intent.message.method) : undefined;
   if (rule) {
     requireScopes(understood, rule);
@@ -44,26 +62,16 @@ export function mayReach({ key, ancestors }: Understood['caller'], { name }: Pic
   return [key, ...ancestors].every(({ upstreams }) => upstreams.length === 0 || upstreams.includes(name));
 }
 
-async function authorizeRequest(ports: AuthorizePorts, understood: Understood, message: RequestMessage): Promise<Authorized> {
-  const { intent } = understood;
-  const { gate, retry } = intent.kind === 'request' ? intent : {};
-  if (gate?.by === 'subscriptions') return authorizeSubscriptions(ports, understood, message);
-  const { rule, subject } = await findRule(ports, understood, message);
-  if (rule) requireScopes(understood, rule);
-  if (subject.tool !== undefined) await requirePinned(ports, understood, subject.tool);
-  const totals = rule ? await judgeRule(ports, understood, { rule, message, tool: subject.tool ?? '' }) : [];
-  // Judged like any call, but paid and counted in its first round.
-  if (retry?.paid) return { ...understood, rule, subject, price: zeroMicros, counts: false, totals: [] };
-  const price = rule?.price ?? zeroMicros;
-  return { ...understood, rule, subject, price, counts: message.method === 'tools/call' || price > 0, totals };
+interface Found {
+  readonly rule: Rule | undefined;
+  readonly subject: Subject;
 }
 
-/** The rule that decides about a request, where its method needs one, and what it decides about. @throws Denial where none matches */
-export async function findRule(
-  ports: Pick<Ports, 'catalogue'>,
-  understood: Understood,
-  message: RequestMessage,
-): Promise<{ rule: Rule | undefined; subject: Subject }> {
+/**
+ * The rule that decides about a request, where its method needs one, and what it decides about. A promise only where what the upstream says of its
+ * tools has to be asked for. @throws Denial where none matches
+ */
+export function findRule(ports: Pick<Ports, 'catalogue'>, understood: Understood, message: RequestMessage): Found | Promise<Found> {
   const { upstream, intent } = understood;
   const gate = intent.kind === 'request' ? intent.gate : undefined;
   const { params, method } = message;
@@ -75,9 +83,13 @@ export async function findRule(
   if (gate.by === 'ref') return refRule(understood, params.ref);
   if (gate.subject === 'prompts') return promptRule(understood, params.name);
   const tool = params.name ?? '';
-  const annotations = upstream.annotated ? await ports.catalogue.annotationsOf(upstream.name, tool) : undefined;
-  const rule = understood.caller.admitsTool(tool) ? toolRule(upstream, { tool, annotations }) : undefined;
-  return found(rule, { tool });
+  if (!upstream.annotated) return ruleOfTool(understood, { tool, annotations: undefined });
+  return ports.catalogue.annotationsOf(upstream.name, tool).then((annotations) => ruleOfTool(understood, { tool, annotations }));
+}
+
+function ruleOfTool(understood: Understood, asked: Parameters<typeof toolRule>[1]): Found {
+  const rule = understood.caller.admitsTool(asked.tool) ? toolRule(understood.upstream, asked) : undefined;
+  return found(rule, { tool: asked.tool });
 }
 
 /** Any other type of reference could be about a name or a URI: nothing here says which. */

@@ -23,14 +23,17 @@ export async function forward(ports: ForwardPorts, admitted: Admitted): Promise<
   return { ...admitted, status, ending, cost, resumable, refusal, upstreamMs: Math.round(ports.clock.monotonic() - began) };
 }
 
-async function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): Promise<RelayEnd> {
-  try {
-    const request = await outbound(ports, admitted);
+/** Never throws, and the promise never rejects. */
+function attemptOrRefuse(ports: ForwardPorts, admitted: Admitted): RelayEnd | Promise<RelayEnd> {
+  const refused = (thrown: unknown): RelayEnd => ({ status: 'not-sent', ending: 'not-sent', refusal: asDenial(ports, admitted, thrown) });
+  const send = (request: UpstreamRequest): RelayEnd | Promise<RelayEnd> =>
     // The last moment: from here on the reply itself tells when the client goes.
-    if (admitted.reply.closed) return { status: 'client-gone', ending: 'not-sent' };
-    return await attempt(ports, admitted, request);
+    admitted.reply.closed ? { status: 'client-gone', ending: 'not-sent' } : attempt(ports, admitted, request);
+  try {
+    const request = outbound(ports, admitted);
+    return request instanceof Promise ? request.then(send).catch(refused) : send(request);
   } catch (thrown) {
-    return { status: 'not-sent', ending: 'not-sent', refusal: asDenial(ports, admitted, thrown) };
+    return refused(thrown);
   }
 }
 

@@ -17,22 +17,33 @@ const causes: Readonly<Record<PinCause, string>> = {
   unapproved: 'no operator has approved it',
 };
 
-/** Where the answer will be a list of tools it is judged as it comes, so what is pinned must be known by then. @throws Denial STORE_UNAVAILABLE */
-export async function preparePins({ toolPins }: Pick<Ports, 'toolPins'>, { upstream, intent }: Asking): Promise<void> {
+/**
+ * Where the answer will be a list of tools it is judged as it comes, so what is pinned must be known by then. Undefined where nothing need be.
+ * @throws Denial STORE_UNAVAILABLE, by rejecting
+ */
+export function preparePins({ toolPins }: Pick<Ports, 'toolPins'>, { upstream, intent }: Asking): Promise<void> | undefined {
   const answered =
     intent.kind === 'stream' ? intent.resumed?.answers?.method : intent.kind === 'request' ? intent.message.method : undefined;
-  if (answered === 'tools/list') await failClosed(toolPins.ready(upstream));
+  return answered === 'tools/list' ? failClosed(toolPins.ready(upstream)) : undefined;
 }
 
-/** Is the tool still what it was when it was pinned? @throws Denial TOOL_NOT_ALLOWED where it is held back, STORE_UNAVAILABLE where nobody can say */
-export async function requirePinned(
+/**
+ * Is the tool still what it was when it was pinned? A promise only where the store has to be asked.
+ * @throws Denial TOOL_NOT_ALLOWED where it is held back, STORE_UNAVAILABLE where nobody can say
+ */
+export function requirePinned(
   { toolPins }: Pick<Ports, 'toolPins'>,
   { upstream }: Pick<Asking, 'upstream'>,
   tool: string,
-): Promise<void> {
-  if (upstream.pinning.mode === 'off') return;
+): Promise<void> | undefined {
+  if (upstream.pinning.mode === 'off') return undefined;
   const asked = toolPins.heldBack(upstream, tool);
-  const held = asked instanceof Promise ? await failClosed(asked) : asked;
+  if (asked instanceof Promise) return failClosed(asked).then((held) => refuseHeld(held, tool));
+  refuseHeld(asked, tool);
+  return undefined;
+}
+
+function refuseHeld(held: HeldTool | undefined, tool: string): void {
   if (held) throw new Denial('TOOL_NOT_ALLOWED', { detail: detailOf(held), facts: { tool, pin: held.state, cause: held.cause } });
 }
 

@@ -10,14 +10,21 @@ type Asking = Pick<Understood, 'caller' | 'upstream' | 'address' | 'at'>;
 
 /**
  * What a rule requires beyond its scopes, in this order: a fresh second factor, then its condition, then its limits on arguments.
- * Returns what the call takes of running totals; whether they have room is for admit.
+ * Returns what the call takes of running totals; whether they have room is for admit. A promise only where a second factor is asked for.
  */
-export async function judgeRule(
+export function judgeRule(
   ports: Pick<Ports, 'stepUp'>,
   asking: Asking,
+  judged: { rule: Rule; message: RequestMessage; tool: string },
+): readonly RunningTotal[] | Promise<readonly RunningTotal[]> {
+  if (!judged.rule.stepUp) return judgeArguments(asking, judged);
+  return requireStepUp(ports, asking, judged.rule).then(() => judgeArguments(asking, judged));
+}
+
+function judgeArguments(
+  asking: Asking,
   { rule, message, tool }: { rule: Rule; message: RequestMessage; tool: string },
-): Promise<readonly RunningTotal[]> {
-  if (rule.stepUp) await requireStepUp(ports, asking, rule);
+): readonly RunningTotal[] {
   if (!rule.when && rule.limits.length === 0) return [];
   const span = message.params.arguments;
   const args: unknown = span ? JSON.parse(message.bytes.toString('utf8', span.start, span.end)) : {};

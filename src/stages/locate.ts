@@ -15,7 +15,8 @@ export async function locate(ports: Pick<Ports, 'throttle'>, authenticated: Auth
   const upstream = oneOf(standing, authenticated);
   // What is sent to one member of an aggregate was counted there, as the one request that it is part of.
   const { caller, reply } = authenticated;
-  if (authenticated.member === undefined) await takeRates(ports, { caller, reply, ruleRevision: upstream.revision });
+  const taking = authenticated.member === undefined ? takeRates(ports, { caller, reply, ruleRevision: upstream.revision }) : undefined;
+  if (taking) await taking;
   refuseElsewhere(upstream.name, authenticated);
   return { ...authenticated, endpoint: placeOf(standing.endpoint, upstream.name), upstream };
 }

@@ -1,6 +1,7 @@
 import { decodeHeaderValue, encodeHeaderValue } from '../domain/header-value.ts';
 import type { Message, RequestMessage } from '../domain/message.ts';
 import { nameHeaderMember } from '../domain/method.ts';
+import type { Upstream } from '../domain/policy.ts';
 import { redact } from '../domain/redact.ts';
 import { scan } from '../domain/scan.ts';
 import type { Caller } from '../ports/callers.ts';
@@ -13,11 +14,21 @@ import type { Admitted } from './reached.ts';
 const passed = ['traceparent', 'tracestate', 'baggage'] as const;
 const version = 'mcp-protocol-version';
 
-/** The one request the upstream gets: the scanned bytes, the upstream's own credential, and who is behind it. */
-export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admitted): Promise<UpstreamRequest> {
-  const { verb, intent, session, policy, upstream, caller, headers: sent, requestId } = admitted;
+/** The one request the upstream gets: the scanned bytes, the upstream's own credential, and who is behind it. A promise only where that has to be signed first. */
+export function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admitted): UpstreamRequest | Promise<UpstreamRequest> {
+  const { policy, upstream, caller } = admitted;
   const target = policy.upstreams.get(upstream.name);
   if (!target) throw new Error(`upstream ${upstream.name} is not configured`);
+  // A child on pipes gets no headers, so nobody there could read it.
+  if (target.transport === 'stdio') return requestTo(target, admitted, undefined);
+  const assertion = ports.assertions.sign({ key: caller.key, scopes: tokenScopes(caller), audience: target.url });
+  return assertion instanceof Promise
+    ? assertion.then((signed) => requestTo(target, admitted, signed))
+    : requestTo(target, admitted, assertion);
+}
+
+function requestTo(target: Upstream, admitted: Admitted, assertion: string | undefined): UpstreamRequest {
+  const { verb, intent, session, policy, upstream, caller, headers: sent, requestId } = admitted;
   const headers: string[] = ['accept', verb === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
   const body = bodyOf(intent);
   if (body) headers.push('content-type', 'application/json');
@@ -32,13 +43,7 @@ export async function outbound(ports: Pick<Ports, 'assertions'>, admitted: Admit
   if (session !== undefined) headers.push('mcp-session-id', session);
   if (intent.kind === 'stream' && intent.resumed) headers.push('last-event-id', intent.resumed.eventId);
   headers.push('accept-encoding', 'identity', 'x-request-id', requestId);
-  // A child on pipes gets no headers, so nobody there could read it.
-  if (target.transport !== 'stdio') {
-    headers.push(
-      'x-keygate-assertion',
-      await ports.assertions.sign({ key: caller.key, scopes: tokenScopes(caller), audience: target.url }),
-    );
-  }
+  if (assertion !== undefined) headers.push('x-keygate-assertion', assertion);
   headers.push(...target.credentials);
   return {
     upstream: upstream.name,

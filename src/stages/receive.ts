@@ -7,15 +7,23 @@ import type { Arrived, Received, Verb } from './reached.ts';
  * Judges the HTTP form and reads the body. The body is scanned here, once, so that every later refusal can name
  * the request's own id; whether it is a message at all is judged only after the caller is known.
  */
-export async function receive(arrived: Arrived | Received): Promise<Received> {
+export function receive(arrived: Arrived | Received): Received | Promise<Received> {
   // An edge that divides what came has received it already: its bytes are scanned, its form is judged.
-  if ('scanned' in arrived) return arrived;
+  return 'scanned' in arrived ? arrived : receiveNew(arrived);
+}
+
+async function receiveNew(arrived: Arrived): Promise<Received> {
   if (arrived.draining) throw new Denial('DRAINING');
   if (arrived.place?.refusal) throw arrived.place.refusal;
   refuseAmbiguousHeaders(arrived);
   refuseForeignOrigin(arrived);
   const verb = readVerb(arrived);
-  if (verb === 'POST') return { ...arrived, verb, scanned: await readMessage(arrived) };
+  if (verb === 'POST') {
+    refuseOtherForms(arrived);
+    const { bodyBytesMax, jsonDepthMax, jsonNodesMax } = arrived.policy.limits;
+    const body = await arrived.readBody(bodyBytesMax);
+    return { ...arrived, verb, scanned: scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax }) };
+  }
   refuseBody(arrived);
   if (verb === 'GET' && !accepts(arrived.headers.accept, 'text/event-stream')) {
     throw new Denial('NOT_ACCEPTABLE', { detail: 'A stream needs "Accept: text/event-stream".' });
@@ -46,8 +54,8 @@ function refuseBody({ headers }: Arrived): void {
   }
 }
 
-async function readMessage(arrived: Arrived): Promise<Received['scanned']> {
-  const { headers, policy } = arrived;
+/** A message is JSON, and whoever sends one takes its answer in either form. */
+function refuseOtherForms({ headers }: Arrived): void {
   if (!isJson(headers['content-type']) || (headers['content-encoding'] ?? 'identity') !== 'identity') {
     throw new Denial('UNSUPPORTED_MEDIA_TYPE');
   }
@@ -57,9 +65,6 @@ async function readMessage(arrived: Arrived): Promise<Received['scanned']> {
   const both =
     accept === 'application/json, text/event-stream' || (accepts(accept, 'application/json') && accepts(accept, 'text/event-stream'));
   if (!both) throw new Denial('NOT_ACCEPTABLE');
-  const { bodyBytesMax, jsonDepthMax, jsonNodesMax } = policy.limits;
-  const body = await arrived.readBody(bodyBytesMax);
-  return scan(body, { depthMax: jsonDepthMax, nodesMax: jsonNodesMax });
 }
 
 function isJson(contentType: string | undefined): boolean {

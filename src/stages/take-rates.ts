@@ -1,5 +1,5 @@
 import { Denial } from '../domain/denial.ts';
-import type { Rate } from '../domain/key.ts';
+import type { KeyRecord, Rate } from '../domain/key.ts';
 import type { Take } from '../ports/throttle.ts';
 import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
@@ -9,14 +9,23 @@ import type { Authenticated } from './reached.ts';
  * Takes one request from the rate of the key and of each ancestor, since a child shares its ancestors' rates. Whatever the answer becomes, it
  * says how much of the tightest rate is left.
  * @param ruleRevision stands beside the limit's name in the refusal, where the request is for an upstream
- * @throws Denial RATE_LIMITED
+ * @returns undefined where no key has a rate, as most have none: then there is nothing to wait for
+ * @throws Denial RATE_LIMITED, by rejecting
  */
-export async function takeRates(
+export function takeRates(
   ports: Pick<Ports, 'throttle'>,
   { caller, reply, ruleRevision }: Pick<Authenticated, 'caller' | 'reply'> & { ruleRevision?: string },
+): Promise<void> | undefined {
+  const keys = [caller.key, ...caller.ancestors].filter(({ rate }) => rate);
+  return keys.length === 0 ? undefined : takeEach(ports, { keys, reply, ruleRevision });
+}
+
+async function takeEach(
+  ports: Pick<Ports, 'throttle'>,
+  { keys, reply, ruleRevision }: Pick<Authenticated, 'reply'> & { keys: readonly KeyRecord[]; ruleRevision: string | undefined },
 ): Promise<void> {
   let tightest: (Take & Rate) | undefined;
-  for (const key of [caller.key, ...caller.ancestors]) {
+  for (const key of keys) {
     if (!key.rate) continue;
     const taken = await failClosed(ports.throttle.take({ key: key.id, ...key.rate }));
     if (!tightest || !taken.allowed || taken.remaining < tightest.remaining) tightest = { ...taken, ...key.rate };

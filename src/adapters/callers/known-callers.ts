@@ -119,25 +119,27 @@ export function createKnownCallers(options: {
     return holdsSecret(caller.key, { digest: caller.digest, now: clock.now() }) ? caller : undefined;
   };
 
+  /** @param name of the text among those that were good; empty where it is too long to be one */
+  const prove = async (text: string, name: string): Promise<Caller | undefined> => {
+    if (!readKey(text, prefix())) return undefined;
+    for (const pepper of peppers()) {
+      const digest = digestKey(text, pepper);
+      const known = good(byDigest.get(digest)) ?? good(unknown.get(digest)) ?? (await readDigest(digest));
+      const caller = ifHeld(known.caller);
+      if (!caller) continue;
+      if (name !== '') proven.set(name, { prefix: prefix(), pepper, digest });
+      trim(proven, limits.callersMax);
+      return caller;
+    }
+    return undefined;
+  };
+
   return {
-    async byKey(text) {
+    byKey(text) {
       const name = text.length <= provenCharactersMax ? hash('sha256', text) : '';
       const before = proven.get(name);
-      if (before && before.prefix === prefix() && peppers().includes(before.pepper)) {
-        const caller = ifHeld(good(byDigest.get(before.digest))?.caller);
-        if (caller) return caller;
-      }
-      if (!readKey(text, prefix())) return undefined;
-      for (const pepper of peppers()) {
-        const digest = digestKey(text, pepper);
-        const known = good(byDigest.get(digest)) ?? good(unknown.get(digest)) ?? (await readDigest(digest));
-        const caller = ifHeld(known.caller);
-        if (!caller) continue;
-        if (name !== '') proven.set(name, { prefix: prefix(), pepper, digest });
-        trim(proven, limits.callersMax);
-        return caller;
-      }
-      return undefined;
+      const known = before && before.prefix === prefix() && peppers().includes(before.pepper) ? byDigest.get(before.digest) : undefined;
+      return ifHeld(good(known)?.caller) ?? prove(text, name);
     },
     async byAccessToken(text) {
       const claims = await tokens.verify(text);

@@ -8,6 +8,7 @@ import { putRecord, readEpoch } from './key-writes.ts';
 import { removeKey } from './remove-key.ts';
 import { replaceKey } from './replace-key.ts';
 import type { Tables } from './tables.ts';
+import { rememberForTurn } from './turn-memo.ts';
 
 /**
  * The keyring port on LMDB. Reads come from memory-mapped pages, as of this turn of the event loop or newer, and so does the epoch: what another
@@ -15,18 +16,20 @@ import type { Tables } from './tables.ts';
  * be told of, and nobody to wait for: the one gateway of the machine has acted on a change as soon as it reads, and its rounds read every second.
  */
 export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock }): Keyring {
+  const epoch = rememberForTurn(() => readEpoch(tables));
+  const change = <T>(act: () => T): Promise<T> => tables.commit(act).finally(epoch.forget);
   return {
     byDigest: async (digest) => byDigest(tables, digest, clock.now()),
     get: async (id) => tables.readKey(id),
     list: async (options) => list(tables, options),
-    epoch: () => readEpoch(tables),
-    changedAt: () => readEpoch(tables),
+    epoch: epoch.read,
+    changedAt: epoch.read,
     onChange: () => undefined,
     acknowledged: async () => ({ acknowledged: ['this machine'], pending: [] }),
-    insert: (record, by) => tables.commit(() => insert(tables, { record, by, now: clock.now() })),
-    replace: (options) => tables.commit(() => replaceKey(tables, { ...options, now: clock.now() })),
-    remove: (id, options) => tables.commit(() => removeKey(tables, id, options)),
-    revoke: (id, options) => tables.commit(() => revoke(tables, id, options)),
+    insert: (record, by) => change(() => insert(tables, { record, by, now: clock.now() })),
+    replace: (options) => change(() => replaceKey(tables, { ...options, now: clock.now() })),
+    remove: (id, options) => change(() => removeKey(tables, id, options)),
+    revoke: (id, options) => change(() => revoke(tables, id, options)),
   };
 }
 

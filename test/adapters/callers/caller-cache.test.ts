@@ -77,7 +77,7 @@ describe('a known caller', () => {
     await callers.byKey(textOf('ABCD1234'));
     reads.length = 0;
     const order: string[] = [];
-    const asked = callers.byKey(textOf('ABCD1234')).then(() => order.push('caller'));
+    const asked = Promise.resolve(callers.byKey(textOf('ABCD1234'))).then(() => order.push('caller'));
     const ticks = Promise.resolve()
       .then(() => order.push('one'))
       .then(() => order.push('two'));
