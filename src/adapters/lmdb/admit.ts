@@ -1,5 +1,4 @@
 import { breachFacts } from '../../domain/breach-facts.ts';
-import type { Calendar } from '../../domain/calendar.ts';
 import { deadReason, type KeyRecord } from '../../domain/key.ts';
 import { formatMicros } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
@@ -12,11 +11,10 @@ import { type Books, openBooks } from './books.ts';
 import { learntTotals } from './known-totals.ts';
 import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
-import { judgeLimits } from './take.ts';
+import { judgeLimits, type LimitTerms } from './take.ts';
 
 /** What every commit of a ledger needs besides its request. */
-export interface LedgerTerms {
-  readonly calendar: Calendar;
+export interface LedgerTerms extends LimitTerms {
   /** The process life that owns the holds it takes. */
   readonly owner: string;
   /** Percentages at which limits are reported, in rising order. */
@@ -28,7 +26,7 @@ export interface LedgerTerms {
  * the writes. Refusals by death or limit are recorded in the same commit; `stale` writes nothing.
  * @throws Error, before any write, for requests that contradict themselves
  */
-export function admit(tables: Tables, { calendar, owner, thresholds }: LedgerTerms, request: AdmitRequest): AdmitResult {
+export function admit(tables: Tables, { calendar, keyLimits, owner, thresholds }: LedgerTerms, request: AdmitRequest): AdmitResult {
   checkAdmit(request);
   checkTotals(request.totals ?? []);
   const answered = replay(tables, request.reservationId);
@@ -36,7 +34,7 @@ export function admit(tables: Tables, { calendar, owner, thresholds }: LedgerTer
   const line = judgeLine(tables, request);
   const books = openBooks(tables, thresholds());
   if ('answer' in line) return line.answer.kind === 'stale' ? line.answer : refuse(tables, { books, request, answer: line.answer });
-  const judged = judgeLimits(books, { calendar, call: request, keys: line.keys });
+  const judged = judgeLimits(books, { calendar, keyLimits, call: request, keys: line.keys });
   if ('breach' in judged) {
     const reached = judged.by ? books.usedUp(judged.by.taking, judged.by.limit) : [];
     return refuse(tables, { books, request, answer: { kind: 'limited', breach: judged.breach }, reached });

@@ -25,50 +25,98 @@ export interface Books {
 }
 
 /** @param thresholds percentages at which limits are reported, in rising order */
-export function openBooks(tables: Tables, thresholds: readonly number[]): Books {
-  const books = new Map<string, CounterBook>();
-  const accounts = new Map<string, Account>();
-  // Parsing costs more than all the rest, and one holder has many limits.
-  const read = new Map<string, CounterBook | undefined>();
-  const stored = (holder: string): CounterBook | undefined => {
-    const changed = books.get(holder);
-    if (changed) return changed;
-    if (!read.has(holder)) read.set(holder, tables.counters.get(holder));
-    return read.get(holder);
-  };
-  const bookOf = ({ holder }: Taking): CounterBook => stored(holder) ?? {};
-  const tell = (taking: Taking, limit: TakingLimit, threshold: number): RecordFacts[] => {
-    if (threshold === 0) return [];
+export function openBooks(tables: Pick<Tables, 'counters' | 'accounts'>, thresholds: readonly number[]): Books {
+  return new OpenBooks(tables, thresholds);
+}
+
+/** The counters of one holder, read at most once: one holder has many limits. */
+interface Page {
+  readonly holder: string;
+  book: CounterBook | undefined;
+  changed: boolean;
+}
+
+/** A class, because two are opened for each call. An act changes few books and one account: looking through them costs less than naming them. */
+class OpenBooks implements Books {
+  private readonly tables: Pick<Tables, 'counters' | 'accounts'>;
+  private readonly thresholds: readonly number[];
+  private readonly pages: Page[] = [];
+  private readonly accounts: Account[] = [];
+
+  constructor(tables: Pick<Tables, 'counters' | 'accounts'>, thresholds: readonly number[]) {
+    this.tables = tables;
+    this.thresholds = thresholds;
+  }
+
+  standing(taking: Taking): Standing {
+    return standingAt(this.bookOf(taking.holder), taking.counter, taking.start);
+  }
+
+  state(taking: Taking): 'kept' | 'dropped' | 'deleted' {
+    const { book } = this.page(taking.holder);
+    if (!book) return 'deleted';
+    return windowAt(book, taking) ? 'kept' : 'dropped';
+  }
+
+  add(taking: Taking, change: Standing): RecordFacts[] {
+    const { holder, counter, start, limits } = taking;
+    const book = addedTo(this.bookOf(holder), counter, start, change);
+    this.put(holder, book);
+    if (change.spent <= 0) return [];
+    const { spent } = standingAt(book, counter, start);
+    const reached: RecordFacts[] = [];
+    for (const limit of limits) {
+      const threshold = thresholdReached({ spent, limit: limit.limit, thresholds: this.thresholds });
+      if (threshold > 0) reached.push(...this.tell(taking, limit, threshold));
+    }
+    return reached;
+  }
+
+  usedUp(taking: Taking, limit: TakingLimit): RecordFacts[] {
+    return this.thresholds.length > 0 ? this.tell(taking, limit, 100) : [];
+  }
+
+  account(id: string): Account | undefined {
+    return this.accounts.find((account) => account.id === id) ?? this.tables.accounts.get(id);
+  }
+
+  setAccount(account: Account): void {
+    const at = this.accounts.findIndex(({ id }) => id === account.id);
+    if (at < 0) this.accounts.push(account);
+    else this.accounts[at] = account;
+  }
+
+  write(): void {
+    for (const { holder, book, changed } of this.pages) if (changed && book) this.tables.counters.put(holder, book);
+    for (const account of this.accounts) this.tables.accounts.put(account.id, account);
+  }
+
+  private page(holder: string): Page {
+    for (const page of this.pages) if (page.holder === holder) return page;
+    const page = { holder, book: this.tables.counters.get(holder), changed: false };
+    this.pages.push(page);
+    return page;
+  }
+
+  private bookOf(holder: string): CounterBook {
+    return this.page(holder).book ?? {};
+  }
+
+  private put(holder: string, book: CounterBook): void {
+    const page = this.page(holder);
+    page.book = book;
+    page.changed = true;
+  }
+
+  /** The record of a threshold, where it was not reported in this window already. */
+  private tell(taking: Taking, limit: TakingLimit, threshold: number): RecordFacts[] {
     const { holder, counter, start } = taking;
-    const book = bookOf(taking);
+    const book = this.bookOf(holder);
     const name = limitKey(limit);
     if (threshold <= (windowAt(book, taking)?.told?.[name] ?? 0)) return [];
-    books.set(holder, toldIn(book, { counter, start, limit: name, threshold }));
+    this.put(holder, toldIn(book, { counter, start, limit: name, threshold }));
     return [factsOf(taking, limit, { threshold, ...standingAt(book, counter, start) })];
-  };
-  return {
-    standing: (taking) => standingAt(bookOf(taking), taking.counter, taking.start),
-    state: (taking) => {
-      const book = stored(taking.holder);
-      if (!book) return 'deleted';
-      return windowAt(book, taking) ? 'kept' : 'dropped';
-    },
-    add: (taking, change) => {
-      const { holder, counter, start, limits } = taking;
-      const book = addedTo(bookOf(taking), counter, start, change);
-      books.set(holder, book);
-      if (change.spent <= 0) return [];
-      const { spent } = standingAt(book, counter, start);
-      return limits.flatMap((limit) => tell(taking, limit, thresholdReached({ spent, limit: limit.limit, thresholds })));
-    },
-    usedUp: (taking, limit) => (thresholds.length > 0 ? tell(taking, limit, 100) : []),
-    account: (id) => accounts.get(id) ?? tables.accounts.get(id),
-    setAccount: (account) => accounts.set(account.id, account),
-    write: () => {
-      for (const [holder, book] of books) tables.counters.put(holder, book);
-      for (const account of accounts.values()) tables.accounts.put(account.id, account);
-    },
-  };
+  }
 }
 
 function factsOf(

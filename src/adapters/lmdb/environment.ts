@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
-import type { KeyRecord } from '../../domain/key.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { damaged } from './check-file.ts';
 import { createCommitMark } from './commit-mark.ts';
@@ -10,7 +9,7 @@ import { type Gathered, type Gathering, gathered } from './gathered.ts';
 import { createGathering } from './gathering.ts';
 import { holdRows } from './hold-rows.ts';
 import { journalRows } from './journal-rows.ts';
-import { createReadKey } from './key-records.ts';
+import { createKeyRecords } from './key-records.ts';
 import type { DueIds, DueKey, Ended } from './reservation.ts';
 import type { CheckpointKey, Tables } from './tables.ts';
 
@@ -60,14 +59,14 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     return new Error(commitFailed, { cause });
   };
   const wrong = (problem: string) => damaged(dataFile(folder), problem);
-  const keys = json<KeyRecord, string>('keys');
+  const keys = gather(createKeyRecords(json('keys')));
   const meta = json<unknown, string>('meta');
   const due = json<DueIds, DueKey>('due');
   const atOnce = createGathering(all, createCommitMark(meta));
   const tables: Tables = {
     meta: busy(meta),
     keys,
-    readKey: createReadKey(keys),
+    readKey: keys.read,
     digests: json('digests'),
     counters: busy(json('counters')),
     totals: busy(json('totals')),

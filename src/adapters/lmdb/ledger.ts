@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createKnownLimits } from '../../domain/known-limits.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger, LimitBreach } from '../../ports/ledger.ts';
@@ -14,7 +15,8 @@ import { judgeLimits } from './take.ts';
 import { usage } from './usage.ts';
 
 /** The ledger port on LMDB: each act is one commit. */
-export function createLedger({ tables, clock, ...terms }: { tables: Tables; clock: Clock } & LedgerTerms): Ledger {
+export function createLedger({ tables, clock, ...given }: { tables: Tables; clock: Clock } & Omit<LedgerTerms, 'keyLimits'>): Ledger {
+  const terms: LedgerTerms = { ...given, keyLimits: createKnownLimits(given.calendar) };
   return {
     admit: (request) => tables.commit(() => admit(tables, terms, request)),
     preview: async (request) => preview(tables, terms, request),
@@ -34,9 +36,9 @@ export function createLedger({ tables, clock, ...terms }: { tables: Tables; cloc
   };
 }
 
-function preview(tables: Tables, { calendar }: LedgerTerms, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
+function preview(tables: Tables, { calendar, keyLimits }: LedgerTerms, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
   const { key, ancestors } = request;
-  const judged = judgeLimits(openBooks(tables, []), { calendar, call: request, keys: [key, ...ancestors] });
+  const judged = judgeLimits(openBooks(tables, []), { calendar, keyLimits, call: request, keys: [key, ...ancestors] });
   return 'breach' in judged ? judged.breach : undefined;
 }
 

@@ -1,8 +1,15 @@
 import type { Calendar } from '../../domain/calendar.ts';
 import type { KeyRecord } from '../../domain/key.ts';
+import type { KeyLimits } from '../../domain/known-limits.ts';
 import { hasRoom, payingAccount, planTakings, type Taking, type TakingLimit } from '../../domain/taking.ts';
 import type { Account, AdmitRequest, LimitBreach } from '../../ports/ledger.ts';
 import type { Books } from './books.ts';
+
+/** How limits are told. */
+export interface LimitTerms {
+  readonly calendar: Calendar;
+  readonly keyLimits: KeyLimits;
+}
 
 /** What a call asks of limits. */
 export type Call = Pick<AdmitRequest, 'counts' | 'tool' | 'price' | 'totals' | 'now'>;
@@ -25,12 +32,12 @@ export type Judged =
  */
 export function judgeLimits(
   books: Books,
-  { calendar, call, keys }: { calendar: Calendar; call: Call; keys: readonly [KeyRecord, ...KeyRecord[]] },
+  { calendar, keyLimits, call, keys }: LimitTerms & { call: Call; keys: readonly [KeyRecord, ...KeyRecord[]] },
 ): Judged {
   const [key] = keys;
   const accountId = payingAccount(key);
   const account = accountId === undefined ? undefined : books.account(accountId);
-  const takings = planTakings({ keys, account, call, calendar });
+  const takings = planTakings({ keys, account, call, calendar, keyLimits });
   const over = new Set<string>();
   for (const taking of takings) {
     const standing = books.standing(taking);
