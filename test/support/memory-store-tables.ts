@@ -1,5 +1,6 @@
 import type { Ended } from '../../src/adapters/lmdb/reservation.ts';
 import type { Range, Table, Tables } from '../../src/adapters/lmdb/tables.ts';
+import { createTimeTexts } from '../../src/domain/time-texts.ts';
 
 /**
  * The tables of a store over plain maps: same order, same commits one after another, and values that come back as JSON carries them, so that
@@ -42,6 +43,7 @@ export function memoryTables(): Tables {
       await Promise.resolve();
       return body();
     },
+    timeText: createTimeTexts(),
     refresh: () => undefined,
   };
 }

@@ -34,7 +34,7 @@ export function readHead(tables: Tables): Head {
  */
 export function draftRecords(tables: Tables, time: number, facts: readonly RecordFacts[]): Drafts {
   let head = readHead(tables);
-  const timeText = new Date(time).toISOString();
+  const timeText = tables.timeText(time);
   const records = facts.map((each) => {
     refuseReserved(each);
     const seq = head.seq + 1;

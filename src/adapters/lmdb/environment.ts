@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
+import { createTimeTexts } from '../../domain/time-texts.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { damaged } from './check-file.ts';
 import { createCommitMark } from './commit-mark.ts';
@@ -83,6 +84,7 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     journal: gather(journalRows(texts<number>('journal'), wrong)),
     checkpoints: json('checkpoints'),
     commit: createCommits({ transaction: (body) => root.transaction(body), gather: atOnce, failed, clock }),
+    timeText: createTimeTexts(),
     refresh: () => root.resetReadTxn(),
   };
   return {

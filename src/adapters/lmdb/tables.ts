@@ -83,6 +83,8 @@ export interface Tables {
    * @throws what `body` threw before its first write, or Error where the commit failed (nothing of it is kept)
    */
   readonly commit: Commit;
+  /** A time of a record as it stands there. @throws RangeError for what is no time */
+  readonly timeText: (time: number) => string;
   /** Reads from now on see everything that any process committed before. */
   refresh(): void;
 }
