@@ -30,6 +30,7 @@ export function memoryTables(): Tables {
         due.put([end.forgetAt, 'ended', id], true);
       },
       forget: (id) => void ended.remove(id),
+      forgetGroup: () => 0,
       isEmpty: () => [...ended.getKeys({ limit: 1 })].length === 0,
     },
     due,

@@ -27,18 +27,23 @@ const groupCharacters = 6;
 const rowRoom = 30;
 const refusedRoom = 5;
 
+/** Groups that are remembered to be due; beyond that all are forgotten, and become due twice. */
+const plannedMax = 1_000;
+
 /** Behind every id of a group: ids are ASCII, and so in the database's order. */
 const last = '\uffff';
 
 /**
- * Ended reservations, several a row with one entry of what is due. Every admit asks whether its reservation ended already, and ids sort by time, so
- * nearly all that are asked for lie beyond the greatest that ended: they need no read. Any other is looked for in the rows of its time, which only a
- * request that is sent again needs.
+ * Ended reservations, several a row, and one entry of what is due for all rows of a group: a commit touches as few pages as may be. Every admit asks whether
+ * its reservation ended already, and ids sort by time, so nearly all that are asked for lie beyond the greatest that ended: they need no read. Any
+ * other is looked for in the rows of its group, which only a request that is sent again needs.
  */
 export function endedRows(under: Under, due: { put(key: DueKey, value: true): unknown }): EndedReservations & Gathering {
   let added = new Map<string, Exclude<Ended, { state: 'captured' }>>();
   /** No id that ended lies beyond; known for as long as nobody else commits. */
   let greatest: string | undefined;
+  /** Groups with an entry of what is due, as far as it is known. */
+  const planned = new Set<string>();
   let open = false;
   let wrote = false;
 
@@ -60,10 +65,16 @@ export function endedRows(under: Under, due: { put(key: DueKey, value: true): un
   const requireCommit = (): void => {
     if (!open) throw new Error('Ended reservations are changed inside a commit only.');
   };
+  const plan = (group: string, at: number): void => {
+    due.put(dueKey(at, 'group', group), true);
+    if (planned.size >= plannedMax) planned.clear();
+    planned.add(group);
+  };
   const flush = (): void => {
     for (const { key, settled, refused, forgetAt } of rowsOf(added)) {
       under.put(key, { settled, refused, forgetAt });
-      due.put(dueKey(forgetAt, 'ended', key), true);
+      const group = groupOf(key);
+      if (!planned.has(group)) plan(group, forgetAt);
     }
     if (added.size > 0) added = new Map();
   };
@@ -83,12 +94,29 @@ export function endedRows(under: Under, due: { put(key: DueKey, value: true): un
       wrote = true;
       under.remove(id);
     },
+    forgetGroup(group, { now, max }) {
+      requireCommit();
+      wrote = true;
+      planned.delete(group);
+      const gone: string[] = [];
+      let next: number | undefined;
+      for (const { key, value } of under.getRange({ start: group, end: group + last })) {
+        if ('state' in value) continue;
+        if (value.forgetAt <= now && gone.length < max) gone.push(key);
+        else next = Math.min(next ?? value.forgetAt, value.forgetAt);
+      }
+      for (const key of gone) under.remove(key);
+      if (next !== undefined) plan(group, next);
+      return gone.length;
+    },
     isEmpty: () => added.size === 0 && [...under.getKeys({ reverse: true, limit: 1 })].length === 0,
     begin(kept) {
       open = true;
       wrote = false;
       if (added.size > 0) added = new Map();
-      if (!kept) greatest = undefined;
+      if (kept) return;
+      greatest = undefined;
+      planned.clear();
     },
     end() {
       try {

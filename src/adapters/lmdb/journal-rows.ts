@@ -9,8 +9,11 @@ export interface Rows<K extends string | number> {
   getRange(range: Range & { readonly reverse?: boolean }): Iterable<{ key: K; value: string }>;
 }
 
-/** Characters after which a row is full. Longer ones save nothing more, and whoever reads one record reads its row. */
-const rowCharactersMax = 12_000;
+/**
+ * Characters after which a row is full: with one more record of a call it still fits three pages of the database, which has long values on pages of their
+ * own. Longer ones save nothing more, and whoever reads one record reads its row.
+ */
+const rowCharactersMax = 11_500;
 
 /**
  * The journal, position by position, over rows of the records that one commit appended: an entry of the database costs more than the hash of

@@ -2,10 +2,10 @@ import type { Taking } from '../../domain/taking.ts';
 import type { AdmitResult } from '../../ports/ledger.ts';
 
 /**
- * What happens to an id when its time has come: an ended reservation or a one-time id or a replay is forgotten. Holds stand there in stores of
+ * What happens to an id when its time has come: an ended reservation, a group of them, a one-time id or a replay is forgotten. Holds stand there in stores of
  * version 3 only; now those that expired are found by looking through all that there are.
  */
-export type DueKind = 'hold' | 'ended' | 'once' | 'replay';
+export type DueKind = 'hold' | 'ended' | 'group' | 'once' | 'replay';
 
 /** A call that was admitted and has not ended. */
 export interface Hold {
@@ -38,8 +38,10 @@ export type Ended =
 export interface EndedReservations {
   get(id: string): Ended | undefined;
   put(id: string, ended: Ended): void;
-  /** Takes away what is due under this id: one reservation, or all that share its row. */
+  /** Takes away one that stands by itself. */
   forget(id: string): void;
+  /** Takes away rows of a group whose time has come, at most `max`, and answers how many; what is left of it becomes due again. */
+  forgetGroup(group: string, options: { now: number; max: number }): number;
   /** Whether nothing is remembered. */
   isEmpty(): boolean;
 }

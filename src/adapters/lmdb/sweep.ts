@@ -11,6 +11,9 @@ import type { Tables } from './tables.ts';
 /** Entries one commit deals with: longer commits would keep calls waiting for the write lock. */
 export const sweepBatchMax = 200;
 
+/** Groups of ended reservations that one commit deals with, each with up to that many rows. */
+const groupsMax = 4;
+
 type Terms = Pick<LedgerTerms, 'thresholds'> & { readonly now: number };
 
 /**
@@ -18,29 +21,31 @@ type Terms = Pick<LedgerTerms, 'thresholds'> & { readonly now: number };
  * Answers how many holds it captured and whether more is due.
  */
 export function sweepDue(tables: Tables, terms: Terms): { captured: number; more: boolean } {
-  const due = dueAt(tables, terms.now);
+  const { due, more } = dueAt(tables, terms.now);
   const of = (wanted: DueKind): string[] => due.filter(({ key }) => key[1] === wanted).flatMap(({ ids }) => ids);
   const expired = expiredHolds(tables, terms.now);
   const capture = prepareCapture(tables, expired, terms);
   for (const { key } of due) tables.due.remove(key);
   for (const id of of('ended')) tables.ended.forget(id);
+  const whole = of('group').every((group) => tables.ended.forgetGroup(group, { now: terms.now, max: sweepBatchMax }) < sweepBatchMax);
   for (const id of of('once')) tables.once.remove(id);
   for (const id of of('replay')) tables.replays.remove(id);
   capture.write();
-  const ids = due.reduce((sum, entry) => sum + entry.ids.length, 0);
-  return { captured: capture.count, more: ids >= sweepBatchMax || expired.length === sweepBatchMax };
+  return { captured: capture.count, more: more || !whole || expired.length === sweepBatchMax };
 }
 
-/** The next entries of what is due, with at least as many ids as one commit deals with, where there are so many. */
-function dueAt(tables: Tables, now: number): { key: DueKey; ids: string[] }[] {
+/** The next entries of what is due, as many as one commit deals with, and whether there may be more. */
+function dueAt(tables: Tables, now: number): { due: { key: DueKey; ids: string[] }[]; more: boolean } {
   const due: { key: DueKey; ids: string[] }[] = [];
   let ids = 0;
-  for (const { key, value } of tables.due.getRange({ end: [now + 1], limit: sweepBatchMax })) {
-    if (ids >= sweepBatchMax) break;
+  let groups = 0;
+  for (const { key, value } of tables.due.getRange({ end: [now + 1] })) {
+    if (ids >= sweepBatchMax || groups >= groupsMax) return { due, more: true };
     due.push({ key, ids: value === true ? [key[2]] : [key[2], ...value] });
     ids += value === true ? 1 : 1 + value.length;
+    if (key[1] === 'group') groups += 1;
   }
-  return due;
+  return { due, more: false };
 }
 
 /** There are as many holds as calls run, so all are looked through: an order of their ends would cost every call two entries of the database. */

@@ -102,8 +102,8 @@ describe('rows', () => {
     });
     expect([...entries.keys()]).toEqual(['aaaaaa1', 'bbbbbb1']);
     expect(due).toEqual([
-      [11, 'ended', 'aaaaaa1'],
-      [9, 'ended', 'bbbbbb1'],
+      [11, 'group', 'aaaaaa'],
+      [9, 'group', 'bbbbbb'],
     ]);
     expect(found('aaaaaa2')).toEqual({ state: 'settled', forgetAt: 11 });
     expect([found('aaaaaa3'), found('bbbbbb1'), found('aaaaaa')]).toEqual([{ ...refused, forgetAt: 11 }, settled, undefined]);
@@ -121,14 +121,48 @@ describe('rows', () => {
     expect([entries.size, found('m5')]).toEqual([2, settled]);
   });
 
-  test('a row is forgotten whole, by its name', () => {
-    const { ended, entries, commit, found } = setUp();
-    commit((rows) => {
-      for (const id of ['aaaaaa2', 'aaaaaa1']) rows.put(id, settled);
-    });
+  test('a group is due once, however many commits add to it, and again for what is left of it', () => {
+    const { ended, entries, due, commit, found } = setUp();
+    for (const [at, id] of ['aaaaaa1', 'aaaaaa2', 'aaaaaa3', 'aaaaaa4'].entries()) {
+      commit((rows) => rows.put(id, { state: 'settled', forgetAt: 9 + at }));
+    }
+    expect([entries.size, due]).toEqual([4, [[9, 'group', 'aaaaaa']]]);
+    commit((rows) => expect(rows.forgetGroup('aaaaaa', { now: 10, max: 10 })).toBe(2));
+    expect([found('aaaaaa2'), found('aaaaaa3')]).toEqual([undefined, { state: 'settled', forgetAt: 11 }]);
+    expect(due.slice(1)).toEqual([[11, 'group', 'aaaaaa']]);
     expect(ended.isEmpty()).toBe(false);
-    commit((rows) => rows.forget('aaaaaa1'));
-    expect([entries.size, found('aaaaaa2'), ended.isEmpty()]).toEqual([0, undefined, true]);
+    commit((rows) => expect(rows.forgetGroup('aaaaaa', { now: 99, max: 1 })).toBe(1));
+    expect(due.slice(2)).toEqual([[12, 'group', 'aaaaaa']]);
+    commit((rows) => expect(rows.forgetGroup('aaaaaa', { now: 99, max: 1 })).toBe(1));
+    expect([ended.isEmpty(), due.length]).toEqual([true, 3]);
+  });
+
+  test('what is added to a group after it was forgotten is due too', () => {
+    const { due, commit } = setUp();
+    commit((rows) => rows.put('aaaaaa1', settled));
+    commit((rows) => rows.forgetGroup('aaaaaa', { now: 9, max: 10 }));
+    commit((rows) => rows.put('aaaaaa2', { state: 'settled', forgetAt: 20 }));
+    expect(due).toEqual([
+      [9, 'group', 'aaaaaa'],
+      [20, 'group', 'aaaaaa'],
+    ]);
+  });
+
+  test('a group takes nothing with it that stands by itself', () => {
+    const { entries, commit, found } = setUp();
+    entries.set('aaaaaa0', settled);
+    commit((rows) => rows.put('aaaaaa5', captured));
+    commit((rows) => expect(rows.forgetGroup('aaaaaa', { now: 99, max: 10 })).toBe(0));
+    expect([found('aaaaaa0'), found('aaaaaa5')]).toEqual([settled, captured]);
+  });
+
+  test('what another process may have forgotten is planned anew', () => {
+    const { ended, due, commit } = setUp();
+    commit((rows) => rows.put('aaaaaa1', settled));
+    ended.begin(false);
+    ended.put('aaaaaa2', settled);
+    ended.end();
+    expect(due).toHaveLength(2);
   });
 
   test('a commit that failed leaves nothing behind for the next', () => {
@@ -162,7 +196,10 @@ describe('rows', () => {
         }
         for (const [each, end] of expected) expect(found(each)).toEqual(end);
         for (const row of entries.values()) expect(JSON.stringify(row).length).toBeLessThan(1900);
-        expect(due.map(([, , name]) => name).sort()).toEqual([...entries.keys()].sort());
+        const groups = new Set([...entries.keys()].map((key) => key.slice(0, 6)));
+        expect(due.map(([, , name]) => name).sort()).toEqual([...groups].sort());
+        for (const [, , group] of due) commit((rows) => rows.forgetGroup(group, { now: 9, max: 1000 }));
+        expect(entries.size).toBe(0);
       }),
       { numRuns: 60 },
     );

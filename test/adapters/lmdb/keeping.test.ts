@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { rootOf } from '../../../src/domain/key.ts';
 import { verifyLines } from '../../../src/domain/verify-journal.ts';
 import { budget, callsOn } from '../../ports/calls.ts';
-import { day, hour, linesOf, minute, recordsOf, type Subject, start, testKey } from '../../ports/subject.ts';
+import { admitRequest, day, hour, linesOf, micros, minute, recordsOf, type Subject, start, testKey } from '../../ports/subject.ts';
 import { openIn, openSubject, temporaryFolder } from './open.ts';
 
 const by = { via: 'cli' } as const;
@@ -28,6 +28,29 @@ describe('what is kept, and until when', () => {
     await expect(calls.settle(key, 'r2', 0)).rejects.toThrow('r2');
     expect(await calls.usage(key)).toEqual({ 'key:AAAAAAAA budget total': [2, 0] });
     expect(await subject.ledger.renew({ root: rootOf(key), reservationId: 'r2', holdUntil: start + 9 * day })).toBe(false);
+  });
+
+  test('thousands that ended together are forgotten together, in several batches', async () => {
+    const calls = callsOn(subject);
+    const key = await calls.minted('AAAAAAAA', { budgets: [budget(100_000)] });
+    const ids = Array.from({ length: 1500 }, (_, at) => `${['aaaaaa', 'bbbbbb', 'cccccc', 'dddddd', 'eeeeee', 'ffffff'][at % 6]}${at}`);
+    const settle = (id: string) => {
+      const outcome = { kind: 'call.outcome' } as const;
+      return subject.ledger.settle({ root: rootOf(key), reservationId: id, charge: micros(1), now: subject.clock.now(), outcome });
+    };
+    const act = async (id: string) => {
+      await subject.ledger.admit(admitRequest(key, { reservationId: id, price: micros(1), now: subject.clock.now() }));
+      await settle(id);
+    };
+    for (let from = 0; from < ids.length; from += 100) await Promise.all(ids.slice(from, from + 100).map(act));
+    subject.clock.step(15 * minute - 1);
+    await subject.ledger.sweep({ now: subject.clock.now() });
+    await Promise.all(ids.map(settle));
+    subject.clock.step(1);
+    await subject.ledger.sweep({ now: subject.clock.now() });
+    const again = await Promise.allSettled(ids.map(settle));
+    expect(again.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+    expect(await calls.usage(key)).toEqual({ 'key:AAAAAAAA budget total': [1500, 0] });
   });
 
   test('a one-time id is forgotten by the sweep after its time', async () => {

@@ -6,6 +6,7 @@ import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../../../src/adapters/lmdb/store.ts';
 import { createCalendar } from '../../../src/domain/calendar.ts';
+import { rootOf } from '../../../src/domain/key.ts';
 import { verifyLines } from '../../../src/domain/verify-journal.ts';
 import { admitRequest, linesOf, micros, minute, start, steppedClock, testKey, testSigner, testThresholds } from '../../ports/subject.ts';
 import { mintCaller, runCaller } from './calling.ts';
@@ -116,6 +117,31 @@ test.each([2, 3, 4])('a store of version %i is taken over as it is', async (vers
   await store.close();
 });
 
+test('what a store of version 4 remembers of ended reservations still counts, and is forgotten in its time', async () => {
+  const store = await openIn(folder);
+  const key = testKey('AAAAAAAA', { budgets: [{ amount: micros(100), per: 'total', zone: 'UTC' }] });
+  await store.keyring.insert(key, by);
+  await store.close();
+  const forgetAt = start + 15 * minute;
+  await changeTables(folder, (table) => {
+    for (const id of ['r1', 'r2', 'r3']) table('ended').put(id, { state: 'settled', forgetAt });
+    table('due').put([forgetAt, 'ended', 'r1'], ['r2', 'r3']);
+    table('meta').put('schema', 4);
+  });
+  const clock = steppedClock();
+  const taken = await openIn(folder, { clock, serving: true });
+  const settle = (id: string) =>
+    taken.ledger.settle({ root: rootOf(key), reservationId: id, charge: micros(0), now: clock.now(), outcome: { kind: 'call.outcome' } });
+  for (const id of ['r1', 'r2', 'r3']) await settle(id);
+  expect(await taken.ledger.admit(admitRequest(key, { reservationId: 'r2', price: micros(5) }))).toMatchObject({ kind: 'admitted' });
+  const [usage] = await taken.ledger.usage({ key, ancestors: [], now: start });
+  expect(usage).toMatchObject({ spent: 0, held: 0 });
+  clock.step(15 * minute);
+  await taken.ledger.sweep({ now: clock.now() });
+  for (const id of ['r1', 'r2', 'r3']) await expect(settle(id)).rejects.toThrow('never admitted');
+  await taken.close();
+});
+
 test.each([1, 6])('a store of schema %i is refused', async (schema) => {
   await (await openIn(folder)).close();
   await inside(folder, (meta) => meta.put('schema', schema));
@@ -172,9 +198,17 @@ describe('the manifest of checkpoints', () => {
 });
 
 /** Changes the store's own notes behind its back. */
-async function inside(store: string, change: (meta: { put(name: string, value: unknown): unknown }) => unknown): Promise<void> {
+interface Puts {
+  put(name: unknown, value: unknown): unknown;
+}
+
+function inside(store: string, change: (meta: Puts) => unknown): Promise<void> {
+  return changeTables(store, (table) => change(table('meta')));
+}
+
+async function changeTables(store: string, change: (table: (name: string) => Puts) => unknown): Promise<void> {
   const root = open({ path: join(store, 'store'), noSubdir: false, maxDbs: 24, overlappingSync: false });
-  await change(root.openDB({ name: 'meta', encoding: 'json' }));
+  await root.transaction(() => void change((name) => root.openDB<unknown, never>({ name, encoding: 'json' }) as Puts));
   await root.close();
 }
 
