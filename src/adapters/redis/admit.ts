@@ -13,17 +13,17 @@ import { accountOf, planText } from './plan.ts';
 export interface Admitting {
   readonly calendar: Calendar;
   readonly accounts: KnownAccounts;
-  /** A call of admit.lua. */
+  /** An act of acts.lua. */
   readonly run: RunCall;
 }
 
 /** @throws Error for requests that contradict themselves, and where the store does not answer */
 export async function admit({ calendar, accounts, run }: Admitting, request: AdmitRequest): Promise<AdmitResult> {
   checkAdmit(request);
-  const { root, reservationId, intent, price, now } = request;
-  const [, facts] = entryArguments({ ...intent, decision: 'allowed', held: formatMicros(price), reservationId }, now);
+  const { root, reservationId, intent, price, now, holdUntil } = request;
+  const [time, facts] = entryArguments({ ...intent, decision: 'allowed', held: formatMicros(price), reservationId }, now);
   const answer = await accounts.with(accountOf(request), (account) =>
-    run(partitionOf(root), [reservationId, planText({ call: request, account, calendar }), facts]),
+    run(partitionOf(root), ['admit', reservationId, time, String(holdUntil), planText({ call: request, account, calendar }), facts]),
   );
   return resultOf(answer, reservationId);
 }
@@ -35,7 +35,7 @@ export async function preview(
 ): Promise<LimitBreach | undefined> {
   const partition = partitionOf(rootOf(request.key));
   const answer = await accounts.with(accountOf(request), (account) =>
-    run(partition, ['', planText({ call: request, account, calendar }), '']),
+    run(partition, ['admit', '', '', '', planText({ call: request, account, calendar }), '']),
   );
   return answer.startsWith('limited ') ? (JSON.parse(answer.slice('limited '.length)) as LimitBreach) : undefined;
 }

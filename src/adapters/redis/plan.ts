@@ -20,8 +20,9 @@ export function accountOf({ key, counts, price }: PlannedCall): string | undefin
 }
 
 /**
- * Everything that admit.lua needs to know of a call, as JSON; the reservation keeps it for its settle. Arrays stand for records, because each byte is
- * read by the server, which has one thread for all.
+ * What a call takes, as admit.lua needs to know it, in JSON; the reservation keeps it for its settle. Arrays stand for records, because each byte is
+ * read by the server, which has one thread for all. Nothing in it differs between two calls of one kind in one window: the server reads it once for
+ * all that share a script.
  * @param options.account  what is known of `accountOf(call)`; the script says where it is out of date
  * @throws Error for totals that contradict themselves, and for limits that are no whole numbers
  */
@@ -34,7 +35,7 @@ export function planText({
   account: KnownAccount | undefined;
   calendar: Calendar;
 }): string {
-  const { key, price, totals = [], now, holdUntil = now, onExpiry } = call;
+  const { key, price, totals = [], onExpiry } = call;
   const judged = new Map([key, ...call.ancestors].map((each) => [each.id, each]));
   const ancestors = key.parentIds.map((id) => judged.get(id));
   const line = [key.id, key.revision, ...key.parentIds.flatMap((id) => [id, judged.get(id)?.revision ?? -1])];
@@ -46,8 +47,6 @@ export function planText({
       ? undefined
       : [totalsHolder(keys), ...[...knownTotals(totals)].flatMap(([name, total]) => [name, JSON.stringify(total)])];
   return JSON.stringify({
-    now,
-    holdUntil,
     key: key.id,
     price,
     line,

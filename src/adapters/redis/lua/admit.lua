@@ -1,10 +1,6 @@
--- Admits calls of one partition, each for itself, in their order. What a call takes was computed from the records that it was judged by; their
--- revisions, checked here, say that these are the stored ones.
--- ARGV  thresholds, owner of the holds, how long an answer is known (ms); then for each call its reservation id ('' asks only which limit would
---       refuse), its plan (JSON, as plan.ts writes it) and its intent (JSON)
--- Answers for each call  'admitted', 'admitted <JSON names of soft limits>', 'stale', 'dead <reason>', 'limited <JSON>', 'account <revision>
---       <JSON limits>' where the account's limits are others than the plan counts on, 'full' where a number could not be counted exactly
-local owner, endedMsKept = ARGV[2], tonumber(ARGV[3])
+-- Admits a call, for acts.lua. What it takes was computed from the records that it was judged by; their revisions, checked here, say that these are
+-- the stored ones.
+local owner, endedMsKept = ARGV[2], ARGV[3]
 local reasons = { ['at-once'] = 'CAP_EXCEEDED', ['by-charge'] = 'BUDGET_EXHAUSTED', ['by-share'] = 'POLICY_DENIED' }
 local lines = {}
 
@@ -21,7 +17,7 @@ local function lineProblem(line, now)
     if not key[1] then return 'dead TOKEN_INVALID' end
     if key[2] then
       dead = dead or 'dead TOKEN_REVOKED'
-    elseif key[3] and not (now < tonumber(key[3])) then
+    elseif key[3] and not (tonumber(now) < tonumber(key[3])) then
       dead = dead or 'dead TOKEN_EXPIRED'
     end
     if tonumber(key[1]) ~= line[at + 1] then stale = 'stale' end
@@ -64,10 +60,10 @@ local function judge(plan)
   return nil, beyond
 end
 
-local function refuse(id, plan, intent, answer)
+local function refuse(id, now, intent, answer)
   local reason = string.match(answer, '^dead (.*)$')
   local mark = reason and '{"is":"dead","reason":"' .. reason .. '"}' or '{"is":"limited",' .. string.sub(answer, #'limited {' + 1)
-  journal(plan.now, intent, mark)
+  journal(now, intent, mark)
   keepReservation(id, 'r\n' .. answer, endedMsKept)
   return answer
 end
@@ -87,19 +83,18 @@ local function learn(totals)
   end
 end
 
-local function admit(id, planText, intent)
-  local plan = cjson.decode(planText)
-  local now = plan.now
+local function admit(id, now, holdUntil, planText, intent)
+  local plan = planOf(planText)
   if id == '' then return (judge(plan)) or 'free' end
   local state, text = reservation(id)
-  if state == 'r' then return (linesOf(text)) end
+  if state == 'r' then return string.sub(text, 3) end
   if state then return 'admitted' end
   local problem = lineProblem(plan.line, now)
-  if problem then return problem == 'stale' and problem or refuse(id, plan, intent, problem) end
+  if problem then return problem == 'stale' and problem or refuse(id, now, intent, problem) end
   local refusal, by, limit = judge(plan)
   if refusal then
     if string.sub(refusal, 1, 7) ~= 'limited' then return refusal end
-    refuse(id, plan, intent, refusal)
+    refuse(id, now, intent, refusal)
     if by and #thresholds > 0 then tell(by, limit, 100, now) end
     return refusal
   end
@@ -114,11 +109,6 @@ local function admit(id, planText, intent)
   end
   if plan.totals then learn(plan.totals) end
   keepReservation(id, 'h' .. owner .. '\n' .. planText .. '\n' .. intent)
-  due[#due + 1], due[#due + 2] = whole(plan.holdUntil), id
+  due[#due + 1], due[#due + 2] = holdUntil, id
   return beyond and 'admitted ' .. beyond or 'admitted'
 end
-
-local answers = {}
-for at = 4, #ARGV, 3 do answers[#answers + 1] = admit(ARGV[at], ARGV[at + 1], ARGV[at + 2]) end
-commit()
-return answers

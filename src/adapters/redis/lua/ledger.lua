@@ -9,7 +9,7 @@ local countableMax = 9007199254740991
 -- As in domain/counters.ts.
 local windowsKept = 3
 local counters, touched, accounts, reservations, entries = {}, {}, {}, {}, {}
-local due, finished, known, kept = {}, {}, {}, {}
+local due, finished, known, held, ended, plans = {}, {}, {}, {}, {}, {}
 
 -- What commit() writes to without having read it is looked at before anything is written: a name that is taken by another type fails a script
 -- that has done nothing yet, and so can be run again.
@@ -17,14 +17,17 @@ redis.call('ZCARD', prefix .. 'due')
 redis.call('XLEN', prefix .. 'journal')
 if not string.match(redis.call('GET', prefix .. 'seq') or '0', '^%d+$') then error('the number of the last journal entry is no number') end
 
+-- `%d` costs half of what `%.0f` does, and is as exact where the server's long has 64 bits.
+local wholeForm = string.format('%d', 4294967296) == '4294967296' and '%d' or '%.0f'
+
 -- tostring and cjson.encode write 1e+15 for what this writes in full.
 local function whole(number)
-  return string.format('%.0f', number)
+  return string.format(wholeForm, number)
 end
 
--- An entry of the journal. `facts` or `mark` may be absent.
+-- An entry of the journal. `facts` or `mark` may be absent. Times are texts everywhere, as the gateway wrote them.
 local function journal(now, facts, mark)
-  local entry = { 't', whole(now) }
+  local entry = { 't', now }
   if facts then entry[3], entry[4] = 'f', facts end
   if mark then entry[#entry + 1], entry[#entry + 2] = 'm', mark end
   entries[#entries + 1] = entry
@@ -42,17 +45,45 @@ local function reservation(id)
   return string.sub(text, 1, 1), text
 end
 
--- The second line of a reservation's text, and what follows it. No pattern: those read byte by byte.
-local function linesOf(text)
+-- Reads reservations that the script is about to ask for, in one command for all.
+local function readReservations(ids)
+  if #ids == 0 then return end
+  local names = {}
+  for at, id in ipairs(ids) do names[at] = prefix .. 'res:' .. id end
+  -- One that is not there, or is another type, is asked for by itself, and then says so.
+  local texts = redis.call('MGET', unpack(names))
+  for at, id in ipairs(ids) do reservations[id] = texts[at] or nil end
+end
+
+-- Where none of these stands anywhere, as is usual for calls to be admitted, it is not asked for one by one.
+local function knowNew(ids)
+  if #ids == 0 then return end
+  local names = {}
+  for at, id in ipairs(ids) do names[at] = prefix .. 'res:' .. id end
+  if redis.call('EXISTS', unpack(names)) > 0 then return end
+  for _, id in ipairs(ids) do reservations[id] = false end
+end
+
+-- A plan from its text. Calls of one key have the same, and it is never written to.
+local function planOf(text)
+  local plan = plans[text]
+  if not plan then
+    plan = cjson.decode(text)
+    plans[text] = plan
+  end
+  return plan
+end
+
+-- Where the second line of a reservation's text, its plan, begins and ends. No pattern: those read byte by byte.
+local function planBounds(text)
   local from = string.find(text, '\n', 1, true) + 1
-  local to = string.find(text, '\n', from, true) or #text + 1
-  return string.sub(text, from, to - 1), string.sub(text, to + 1)
+  return from, (string.find(text, '\n', from, true) or #text + 1) - 1
 end
 
 -- Kept for ever, or for so many ms of the server's own time: remembering one for too long does no harm, forgetting it too early would.
 local function keepReservation(id, text, ms)
   reservations[id] = text
-  kept[id] = ms or 0
+  if ms then ended[id], held[id] = ms, nil else held[id], ended[id] = text, nil end
 end
 
 -- Reads the counters that these takings name, where they are not here yet. A taking is { holder, counter, start, end or 0, amount, settling,
@@ -142,9 +173,10 @@ end
 -- The highest threshold that is reached, or 0. Hundredths are taken first, because a limit times a hundred may be beyond 2^53.
 local function reached(spent, limit)
   local rest = math.fmod(limit, 100)
+  local hundredth = (limit - rest) / 100
   for at = #thresholds, 1, -1 do
     local threshold = thresholds[at]
-    if spent >= (limit - rest) / 100 * threshold + math.ceil(rest * threshold / 100) then return threshold end
+    if spent >= hundredth * threshold + math.ceil(rest * threshold / 100) then return threshold end
   end
   return 0
 end
@@ -184,11 +216,20 @@ local function windowsText(windows, counted)
   for at = 1, #windows, 4 do
     if at <= 4 * windowsKept or counted[windows[at]] or windows[at + 2] > 0 then
       local told = windows[at + 3]
-      texts[#texts + 1] = string.format('%.0f,%.0f,%.0f,', windows[at], windows[at + 1], windows[at + 2])
+      texts[#texts + 1] = whole(windows[at]) .. ',' .. whole(windows[at + 1]) .. ',' .. whole(windows[at + 2]) .. ','
         .. (told == 0 and '0' or cjson.encode(told))
     end
   end
   return '[' .. table.concat(texts, ',') .. ']'
+end
+
+local function setHeld()
+  local pairsOf = {}
+  for id, text in pairs(held) do
+    pairsOf[#pairsOf + 1] = prefix .. 'res:' .. id
+    pairsOf[#pairsOf + 1] = text
+  end
+  for at = 1, #pairsOf, 2000 do redis.call('MSET', unpack(pairsOf, at, math.min(at + 1999, #pairsOf))) end
 end
 
 -- The journal comes first: where the server takes no more writes, it says so at the first one.
@@ -218,11 +259,6 @@ local function commit()
       redis.call('HSET', prefix .. 'account:' .. id, 'balance', whole(account.balance), 'held', whole(account.held))
     end
   end
-  for id, ms in pairs(kept) do
-    if ms > 0 then
-      redis.call('SET', prefix .. 'res:' .. id, reservations[id], 'PX', whole(ms))
-    else
-      redis.call('SET', prefix .. 'res:' .. id, reservations[id])
-    end
-  end
+  setHeld()
+  for id, ms in pairs(ended) do redis.call('SET', prefix .. 'res:' .. id, reservations[id], 'PX', ms) end
 end
