@@ -10,6 +10,7 @@ import { groupCalls } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import { createKnownAccounts } from './known-accounts.ts';
 import { partitionOf } from './layout.ts';
+import { createPlans } from './plans.ts';
 import { loadScript, scriptOf } from './scripts.ts';
 import { renew, settle } from './settle.ts';
 import { sweep } from './sweep.ts';
@@ -37,7 +38,7 @@ export function createRedisLedger(options: {
   const kept = String(endedMsKept);
   const group = (script: Script, first: () => readonly string[]) => groupCalls({ connection, script, first });
   const acting = group(joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']), () => [told(), instance, kept]);
-  const admitting: Admitting = { calendar, accounts: createKnownAccounts(), run: acting };
+  const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting };
   const recording = group(loadScript('record'), () => []);
   const sweeping = { connection, script: joined('sweep', ['ledger', 'finish', 'sweep']), thresholds };
   const renewing = loadScript('renew');
