@@ -6,20 +6,19 @@
 --   'settle', reservation id, charge, '1' where nothing was sent, time, outcome (JSON)
 --           answers 'settled' (now or before), 'unknown', or 'beyond <hold>' where the charge is not within the hold
 local coming, ending = {}, {}
-for at = 4, #ARGV, 6 do
-  local ids = ARGV[at] == 'admit' and coming or ending
-  if ARGV[at + 1] ~= '' then ids[#ids + 1] = ARGV[at + 1] end
+for at = 4, #args, 6 do
+  local ids = args[at] == 'admit' and coming or ending
+  if args[at + 1] ~= '' then ids[#ids + 1] = args[at + 1] end
 end
 knowNew(coming)
 readReservations(ending)
 
 local answers = {}
-for at = 4, #ARGV, 6 do
-  local id = ARGV[at + 1]
-  if ARGV[at] == 'admit' then
-    answers[#answers + 1] = admit(id, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
+for at = 4, #args, 6 do
+  if args[at] == 'admit' then
+    answers[#answers + 1] = admit(args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[at + 5])
   else
-    answers[#answers + 1] = settle(id, tonumber(ARGV[at + 2]), ARGV[at + 3] == '1', ARGV[at + 4], ARGV[at + 5])
+    answers[#answers + 1] = settle(args[at + 1], tonumber(args[at + 2]), args[at + 3] == '1', args[at + 4], args[at + 5])
   end
 end
 commit()

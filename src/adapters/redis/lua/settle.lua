@@ -38,17 +38,19 @@ local function settle(id, charge, released, now, outcome)
   if state == 's' then return 'settled' end
   if state ~= 'h' and state ~= 'c' then return 'unknown' end
   local late = state == 'c'
-  local plan = planOf(string.sub(text, planBounds(text)))
+  local plan = planOf(sub(text, planBounds(text)))
   -- So written, what is no number is refused.
   if not (charge and charge >= 0 and charge <= plan.price and charge == math.floor(charge)) then return 'beyond ' .. whole(plan.price) end
-  load(plan.takings)
+  local takings = plan.takings
+  load(takings)
   if late then charge = fitting(plan, charge) end
   local charges = {}
-  for at, taking in ipairs(plan.takings) do
-    if shares(taking) then
-      charges[at] = released and 0 or taking[5]
-    elseif taking[6] == 'by-charge' then
+  for at = 1, #takings do
+    local settling = takings[at][6]
+    if settling == 'by-charge' then
       charges[at] = charge
+    elseif settling == 'by-share' then
+      charges[at] = released and 0 or takings[at][5]
     end
   end
   journal(now, outcome, late and '{"is":"corrected","charged":' .. whole(charge) .. '}')
