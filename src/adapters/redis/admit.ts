@@ -1,4 +1,3 @@
-import type { Calendar } from '../../domain/calendar.ts';
 import { rootOf } from '../../domain/key.ts';
 import { formatMicros } from '../../domain/money.ts';
 import { checkAdmit } from '../../domain/reservation.ts';
@@ -7,36 +6,35 @@ import type { RunCall } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import type { KnownAccounts } from './known-accounts.ts';
 import { partitionOf } from './layout.ts';
-import { accountOf, planText } from './plan.ts';
+import { accountOf } from './plan.ts';
+import type { Plans } from './plans.ts';
 
 /** What admits and previews work with. */
 export interface Admitting {
-  readonly calendar: Calendar;
+  readonly plans: Plans;
   readonly accounts: KnownAccounts;
-  /** A call of admit.lua. */
+  /** An act of acts.lua. */
   readonly run: RunCall;
 }
 
 /** @throws Error for requests that contradict themselves, and where the store does not answer */
-export async function admit({ calendar, accounts, run }: Admitting, request: AdmitRequest): Promise<AdmitResult> {
+export async function admit({ plans, accounts, run }: Admitting, request: AdmitRequest): Promise<AdmitResult> {
   checkAdmit(request);
-  const { root, reservationId, intent, price, now } = request;
-  const [, facts] = entryArguments({ ...intent, decision: 'allowed', held: formatMicros(price), reservationId }, now);
+  const { root, reservationId, intent, price, now, holdUntil } = request;
+  const [time, facts] = entryArguments({ ...intent, decision: 'allowed', held: formatMicros(price), reservationId }, now);
   const answer = await accounts.with(accountOf(request), (account) =>
-    run(partitionOf(root), [reservationId, planText({ call: request, account, calendar }), facts]),
+    run(partitionOf(root), ['admit', reservationId, time, String(holdUntil), plans(request, account), facts]),
   );
   return resultOf(answer, reservationId);
 }
 
 /** The limit that would refuse the call. It is judged by the script that would refuse it, as it stands, and nothing is written. */
 export async function preview(
-  { calendar, accounts, run }: Admitting,
+  { plans, accounts, run }: Admitting,
   request: Parameters<Ledger['preview']>[0],
 ): Promise<LimitBreach | undefined> {
   const partition = partitionOf(rootOf(request.key));
-  const answer = await accounts.with(accountOf(request), (account) =>
-    run(partition, ['', planText({ call: request, account, calendar }), '']),
-  );
+  const answer = await accounts.with(accountOf(request), (account) => run(partition, ['admit', '', '', '', plans(request, account), '']));
   return answer.startsWith('limited ') ? (JSON.parse(answer.slice('limited '.length)) as LimitBreach) : undefined;
 }
 

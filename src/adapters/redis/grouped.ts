@@ -1,8 +1,12 @@
+import { TurnoverMap } from '../../domain/turnover-map.ts';
 import type { Connection, Script } from './connection.ts';
 import { prefixOf } from './layout.ts';
 
-/** Runs one call of a script that takes several, and resolves to its own answer. */
-export type RunCall = (partition: string, args: readonly string[]) => Promise<string>;
+/**
+ * Runs one call of a script that takes several, and resolves to its own answer.
+ * @param options.patient  nobody waits for it: it shares the next script of its partition, or has one of its own within milliseconds
+ */
+export type RunCall = (partition: string, args: readonly string[], options?: { readonly patient?: boolean }) => Promise<string>;
 
 interface Waiting {
   readonly args: readonly string[];
@@ -10,12 +14,22 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Calls of one partition that wait for their script. */
+interface Gathering {
+  readonly partition: string;
+  readonly calls: Waiting[];
+  /** It goes out at the end of this turn. */
+  urgent: boolean;
+}
+
 /** A script that takes more keeps everybody else waiting: the server runs one at a time. */
 const callsMax = 64;
+/** How long a call for which nobody waits may wait for one to share its script with, in milliseconds: as in the embedded store (ADR 0016). */
+const patienceMs = 5;
 
 /**
- * Lets all calls of one turn of the event loop that concern one partition share one run of a script: a run reads a key, a counter or an account
- * once, however many calls need it.
+ * Lets all calls of one turn of the event loop that concern one partition share one run of a script, and the patient ones that came before: a run
+ * reads a key, a counter or an account once, however many calls need it.
  * @param options.first  the arguments before those of the calls
  */
 export function groupCalls({
@@ -27,7 +41,9 @@ export function groupCalls({
   script: Script;
   first: () => readonly string[];
 }): RunCall {
-  let waiting = new Map<string, Waiting[]>();
+  const waiting = new TurnoverMap<string, Gathering>();
+  let urgent: Gathering[] = [];
+  let patient = false;
   const runAll = async (partition: string, calls: readonly Waiting[]): Promise<void> => {
     try {
       const args = [...first(), ...calls.flatMap((call) => call.args)];
@@ -39,19 +55,40 @@ export function groupCalls({
       else for (const call of calls) call.reject(error);
     }
   };
-  const flush = (): void => {
-    const all = waiting;
-    // A fresh one, for the reason that TurnoverMap gives.
-    waiting = new Map();
-    for (const [partition, calls] of all)
+  const flush = (all: readonly Gathering[]): void => {
+    for (const { partition, calls } of all) {
+      waiting.delete(partition);
       for (let from = 0; from < calls.length; from += callsMax) void runAll(partition, calls.slice(from, from + callsMax));
+    }
   };
-  return (partition, args) =>
+  const flushUrgent = (): void => {
+    const all = urgent;
+    urgent = [];
+    flush(all);
+  };
+  const flushAll = (): void => {
+    patient = false;
+    flush(waiting.values().filter(({ urgent }) => !urgent));
+  };
+  const gatheringOf = (partition: string): Gathering => {
+    const known = waiting.get(partition);
+    if (known) return known;
+    const made: Gathering = { partition, calls: [], urgent: false };
+    waiting.set(partition, made);
+    return made;
+  };
+  return (partition, args, options) =>
     new Promise((resolve, reject) => {
-      if (waiting.size === 0) setImmediate(flush);
-      const calls = waiting.get(partition) ?? [];
-      calls.push({ args, resolve, reject });
-      waiting.set(partition, calls);
+      const gathering = gatheringOf(partition);
+      gathering.calls.push({ args, resolve, reject });
+      if (options?.patient) {
+        if (!patient) setTimeout(flushAll, patienceMs);
+        patient = true;
+      } else if (!gathering.urgent) {
+        gathering.urgent = true;
+        if (urgent.length === 0) setImmediate(flushUrgent);
+        urgent.push(gathering);
+      }
     });
 }
 

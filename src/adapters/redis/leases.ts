@@ -98,7 +98,7 @@ export function createLeases(options: {
     open.add(lease);
     const ask = accounts.with(accountOf(request), (account) => {
       const plan = planText({ call: request, account, calendar });
-      return run(partition, ['take', lease.id, plan, String(calls), String(last), String(last + ownersMs)]);
+      return run(partition, ['take', lease.id, plan, String(request.now), String(calls), String(last), String(last + ownersMs)]);
     });
     ask.then(
       (answer) => {

@@ -10,6 +10,7 @@ import { groupCalls } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import { createKnownAccounts } from './known-accounts.ts';
 import { partitionOf } from './layout.ts';
+import { createPlans } from './plans.ts';
 import { loadScript, scriptOf } from './scripts.ts';
 import { renew, settle } from './settle.ts';
 import { sweep } from './sweep.ts';
@@ -36,12 +37,8 @@ export function createRedisLedger(options: {
   const told = () => JSON.stringify(thresholds());
   const kept = String(endedMsKept);
   const group = (script: Script, first: () => readonly string[]) => groupCalls({ connection, script, first });
-  const admitting: Admitting = {
-    calendar,
-    accounts: createKnownAccounts(),
-    run: group(joined('admit', ['ledger', 'admit']), () => [told(), instance, kept]),
-  };
-  const settling = group(joined('settle', ['ledger', 'finish', 'settle']), () => [told(), kept]);
+  const acting = group(joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']), () => [told(), instance, kept]);
+  const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting };
   const recording = group(loadScript('record'), () => []);
   const sweeping = { connection, script: joined('sweep', ['ledger', 'finish', 'sweep']), thresholds };
   const renewing = loadScript('renew');
@@ -54,7 +51,7 @@ export function createRedisLedger(options: {
   return {
     admit: (request) => admit(admitting, request),
     preview: (request) => preview(admitting, request),
-    settle: (request) => settle(settling, request),
+    settle: (request) => settle(acting, request),
     renew: (request) => renew(connection, renewing, request),
     record: async (facts) => {
       await recording(partitionOfRecord(facts), entryArguments(facts, clock.now()));

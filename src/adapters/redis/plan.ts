@@ -20,42 +20,46 @@ export function accountOf({ key, counts, price }: PlannedCall): string | undefin
 }
 
 /**
- * Everything that admit.lua needs to know of a call, as JSON; the reservation keeps it for its settle. Arrays stand for records, because each byte is
- * read by the server, which has one thread for all.
+ * What a call takes, as admit.lua needs to know it, in JSON; the reservation keeps it for its settle. Arrays stand for records, because each byte is
+ * read by the server, which has one thread for all. Nothing in it differs between two calls of one kind in one window: the server reads it once for
+ * all that share a script.
  * @param options.account  what is known of `accountOf(call)`; the script says where it is out of date
  * @throws Error for totals that contradict themselves, and for limits that are no whole numbers
  */
-export function planText({
-  call,
-  account,
-  calendar,
-}: {
-  call: PlannedCall;
-  account: KnownAccount | undefined;
-  calendar: Calendar;
-}): string {
-  const { key, price, totals = [], now, holdUntil = now, onExpiry } = call;
+export function planText(options: PlanOptions): string {
+  return planOf(options).text;
+}
+
+interface PlanOptions {
+  readonly call: PlannedCall;
+  readonly account: KnownAccount | undefined;
+  readonly calendar: Calendar;
+}
+
+/** As planText(), with the times between which, the last one excluded, such a call has the same plan: the windows that it takes from end there. */
+export function planOf({ call, account, calendar }: PlanOptions): { text: string; from: number; until: number } {
+  const { key, price, totals = [], onExpiry } = call;
   const judged = new Map([key, ...call.ancestors].map((each) => [each.id, each]));
   const ancestors = key.parentIds.map((id) => judged.get(id));
   const line = [key.id, key.revision, ...key.parentIds.flatMap((id) => [id, judged.get(id)?.revision ?? -1])];
   // Where an ancestor was not judged, the line says so, and nothing else is looked at.
   const keys: readonly [KeyRecord, ...KeyRecord[]] = [key, ...ancestors.filter((each) => each !== undefined)];
-  const takings = planTakings({ keys, account, call, calendar }).map(takingOf);
+  const takings = planTakings({ keys, account, call, calendar });
   const known =
     totals.length === 0
       ? undefined
       : [totalsHolder(keys), ...[...knownTotals(totals)].flatMap(([name, total]) => [name, JSON.stringify(total)])];
-  return JSON.stringify({
-    now,
-    holdUntil,
+  const text = JSON.stringify({
     key: key.id,
     price,
     line,
-    takings,
+    takings: takings.map(takingOf),
     ...(account && { account: account.id, revision: account.revision }),
     ...(onExpiry === 'none' && { none: true }),
     ...(known && { totals: known }),
   });
+  const from = Math.max(...takings.map(({ start }) => start));
+  return { text, from, until: Math.min(...takings.map(({ end = Number.POSITIVE_INFINITY }) => end)) };
 }
 
 /** As ledger.lua reads it. A number that Lua would not find would end the script for every call that shares it. */

@@ -6,13 +6,15 @@ import { entryArguments } from './key-entry.ts';
 import { partitionOf, prefixOf } from './layout.ts';
 
 /**
- * @param run  a call of settle.lua
+ * @param run  an act of acts.lua
  * @throws Error where the charge exceeds the hold, a released call is charged, the reservation was never admitted, or the store does not answer
  */
 export async function settle(run: RunCall, request: SettleRequest): Promise<void> {
   const { root, reservationId, charge, released = false } = request;
   const [time, facts] = outcomeArguments(request);
-  const answer = await run(partitionOf(root), [reservationId, String(charge), released ? '1' : '0', time, facts]);
+  const answer = await run(partitionOf(root), ['settle', reservationId, String(charge), released ? '1' : '0', time, facts], {
+    patient: true,
+  });
   if (answer === 'unknown') {
     throw new Error(`Reservation ${reservationId} is not held: it was never admitted, or ended too long ago to be settled.`);
   }

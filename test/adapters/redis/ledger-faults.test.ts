@@ -156,6 +156,25 @@ test('a hold whose record is damaged stays, loudly, and stops no other from bein
   }
 });
 
+test('a reservation whose name is taken by something else is neither made nor ended, and those that share its script are', async () => {
+  const key = await calls.minted('AAAAAAAA', { budgets: [budget(1000)] });
+  await calls.admit(key, 20);
+  await calls.admit(key, 30);
+  const stored = (id: string) => inPartition.reservation(partitionOf(rootOf(key)), id);
+  const { client } = subject.life.connection;
+  await client.del(stored('r2'));
+  for (const id of ['r2', 'taken']) await client.hset(stored(id), 'a', '1');
+  const settled = await Promise.allSettled([
+    calls.settle(key, 'r1', 10),
+    calls.settle(key, 'r2', 30),
+    calls.admit(key, 40, { reservationId: 'taken' }),
+    calls.admit(key, 50, { reservationId: 'free' }),
+  ]);
+  expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+  expect(await calls.usage(key)).toEqual({ 'key:AAAAAAAA budget total': [10, 80] });
+  for (const id of ['r2', 'taken']) expect(await client.type(stored(id))).toBe('hash');
+});
+
 test('what only warns may grow as far as it can be counted exactly, and no further', async () => {
   const key = await calls.minted('AAAAAAAA', { budgets: [budget(1, 'total', { soft: true })] });
   const most = 1e15;

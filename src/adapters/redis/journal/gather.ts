@@ -23,21 +23,27 @@ export interface Gathered {
   readonly missing: ReadonlyMap<string, readonly number[]>;
   readonly foreign: ReadonlyMap<string, readonly string[]>;
   readonly records: number;
-  /** More may wait than one segment takes. */
-  readonly more: boolean;
+  /** Partitions in which more may wait than one segment takes. */
+  readonly rest: readonly string[];
 }
 
-/** Reads every partition's stream from its front. Partitions begin in turn, so that a busy one cannot starve another. */
-export async function gather(connection: Connection, sealed: Sealed): Promise<Gathered> {
+/**
+ * Reads partitions' streams from their fronts. They begin in turn, so that a busy one cannot starve another.
+ * @param partitions  those that may hold what has to be read: the rest of the reading before, or all
+ */
+export async function gather(
+  connection: Connection,
+  sealed: Sealed,
+  partitions: readonly string[] = journalPartitions(),
+): Promise<Gathered> {
   const found = collector(sealed);
-  const all = journalPartitions();
-  const turn = (sealed.number * atOnce) % all.length;
-  const order = [...all.slice(turn), ...all.slice(0, turn)];
+  const turn = (sealed.number * atOnce) % partitions.length;
+  const order = [...partitions.slice(turn), ...partitions.slice(0, turn)];
   const deeper: Waiting[] = [];
-  let more = false;
+  const rest: string[] = [];
   for (let from = 0; from < order.length; from += atOnce) {
     if (found.full()) {
-      more = true;
+      rest.push(...order.slice(from));
       break;
     }
     const some = order.slice(from, from + atOnce).map((partition) => ({ partition, count: firstCount }));
@@ -53,9 +59,9 @@ export async function gather(connection: Connection, sealed: Sealed): Promise<Ga
       if (waiting) found.take(waiting);
       after = waiting?.more ? waiting.entries.at(-1)?.seq : undefined;
     }
-    more ||= after !== undefined;
+    if (after !== undefined) rest.push(partition);
   }
-  return { ...found.done(), more };
+  return { ...found.done(), rest };
 }
 
 function collector(sealed: Sealed) {
@@ -83,7 +89,7 @@ function collector(sealed: Sealed) {
         for (; expected < entry.seq && (missing.get(partition)?.length ?? 0) < missingMax; expected += 1) add(missing, partition, expected);
         kept.push(entry);
         records += 1;
-        characters += entry.length;
+        characters += entry.text.length;
         expected = entry.seq + 1;
       }
       // A stream that ends before the counter lost its end, since a number is given out with its entry.

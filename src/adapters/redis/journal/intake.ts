@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { type ChainableCommander, Redis } from 'ioredis';
 import type { Draft } from '../../../domain/segment.ts';
@@ -9,10 +9,8 @@ import { inPartition, journalPartitions } from '../layout.ts';
 /** An entry that waits to be sealed, or was sealed and not yet trimmed. */
 export interface Entry {
   readonly seq: number;
-  /** What journal-trim compares, so that nothing but the very entry that was sealed is trimmed. */
-  readonly fingerprint: string;
-  /** Characters of its facts, as Redis has them. */
-  readonly length: number;
+  /** What stands in Redis of it: see fingerprintOf(). */
+  readonly text: string;
   readonly draft: Draft;
 }
 
@@ -101,8 +99,12 @@ function readEntry({ partition, seq, fields }: { partition: string; seq: number;
   const named = new Map<string, string>();
   for (let at = 0; at + 1 < fields.length; at += 2) named.set(fields[at] ?? '', fields[at + 1] ?? '');
   const text = `${named.get('t') ?? ''}\n${named.get('f') ?? ''}\n${named.get('m') ?? ''}`;
-  const fingerprint = createHash('sha1').update(text).digest('hex');
-  return { seq, fingerprint, length: text.length, draft: { partition, seq, ...statedBy(named, seq) } };
+  return { seq, text, draft: { partition, seq, ...statedBy(named, seq) } };
+}
+
+/** What journal-trim compares, so that nothing but the very entry that was sealed is trimmed. Only the last one of a partition is asked for. */
+export function fingerprintOf({ text }: Entry): string {
+  return hash('sha1', text);
 }
 
 const reserved = ['v', 'partition', 'seq', 'time', 'prev', 'hash'];

@@ -5,7 +5,7 @@ import { prefixOf } from '../layout.ts';
 import { loadScript } from '../scripts.ts';
 import { archiveError } from './archive-faults.ts';
 import { type Gathered, gather } from './gather.ts';
-import type { Entry } from './intake.ts';
+import { type Entry, fingerprintOf } from './intake.ts';
 import type { JournalParts } from './parts.ts';
 import { repairNumbers } from './repair.ts';
 import type { Survey } from './survey.ts';
@@ -17,36 +17,42 @@ export interface SealStep {
   /** Undefined where the archive must be surveyed anew, because another sealer was faster. */
   readonly sealed: Sealed | undefined;
   readonly signed: readonly Checkpoint[];
-  /** True where what was committed before may still wait. */
-  readonly more: boolean;
+  /** Partitions in which what was committed before may still wait; absent where that may be in any. */
+  readonly rest?: readonly string[];
 }
 
 /**
  * Moves what waits into one segment: the segment is kept, then noted in Redis, then the intake is trimmed. Broken off anywhere, it loses
  * nothing and doubles nothing: an entry is trimmed only once the very same entry is sealed.
+ * @param options.partitions  those that are looked at: the rest of the step before; absent: all
  */
-export async function sealStep(parts: JournalParts, { sealed, note, problems }: Survey, now: number): Promise<SealStep> {
+export async function sealStep(
+  parts: JournalParts,
+  { sealed, note, problems }: Survey,
+  { now, partitions: asked }: { now: number; partitions?: readonly string[] | undefined },
+): Promise<SealStep> {
   const [problem] = problems;
   if (problem) throw archiveError('sealed', problem);
   if (!note) {
     const begun = await parts.notes.advance({ archive: parts.newId(), number: 0, line: sealed.line }, { number: 0, line: sealed.line });
     if (begun === 'gone') throw new Error('Redis keeps no note of the archive.');
-    return { sealed: undefined, signed: [], more: true };
+    return { sealed: undefined, signed: [] };
   }
-  if (note.number < sealed.number) return { sealed: undefined, signed: [], more: true };
-  const gathered = await gather(parts.connection, sealed);
+  if (note.number < sealed.number) return { sealed: undefined, signed: [] };
+  const gathered = await gather(parts.connection, sealed, asked);
+  const { rest } = gathered;
   const { partitions, trimmable } = await repairNumbers(parts, { sealed, gathered });
-  if (partitions.length > 0) return { sealed, signed: [], more: true };
+  if (partitions.length > 0) return { sealed, signed: [] };
   await trim(parts, trimmable);
-  if (gathered.records === 0) return { sealed, signed: [], more: gathered.more };
+  if (gathered.records === 0) return { sealed, signed: [], rest };
   const segment = await compose({ sealed, gathered, now, signer: parts.signer });
   const { number } = segment.sealed;
-  if (!(await parts.archive.put({ series: 'segments', number }, segment.text))) return { sealed: undefined, signed: [], more: true };
+  if (!(await parts.archive.put({ series: 'segments', number }, segment.text))) return { sealed: undefined, signed: [] };
   const noted = await parts.notes.advance(sealed, segment.sealed);
-  if (noted !== 'ok') return { sealed: undefined, signed: [], more: true };
+  if (noted !== 'ok') return { sealed: undefined, signed: [] };
   tellMissing(parts, gathered);
   await trim(parts, new Map([...gathered.fresh].flatMap(([partition, entries]) => lastOf(partition, entries))));
-  return { sealed: segment.sealed, signed: segment.signed, more: gathered.more };
+  return { sealed: segment.sealed, signed: segment.signed, rest };
 }
 
 async function compose(options: {
@@ -67,8 +73,8 @@ async function compose(options: {
 
 async function trim({ connection }: JournalParts, last: ReadonlyMap<string, Entry>): Promise<void> {
   const script = loadScript('journal-trim');
-  const runs = [...last].map(([partition, { seq, fingerprint }]) =>
-    connection.run(script, [prefixOf(partition)], [String(seq), fingerprint]),
+  const runs = [...last].map(([partition, entry]) =>
+    connection.run(script, [prefixOf(partition)], [String(entry.seq), fingerprintOf(entry)]),
   );
   await Promise.all(runs);
 }

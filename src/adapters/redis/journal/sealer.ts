@@ -47,12 +47,14 @@ export function createSealer(parts: JournalParts): Sealer {
     if (!settled) await moveArchive(parts);
     settled = true;
     const signed = new Map<string, Checkpoint>();
+    let partitions: readonly string[] | undefined;
     for (let idle = 0; idle < idleStepsMax; ) {
       const found = await look();
-      const step = await sealStep(parts, found, now);
+      const step = await sealStep(parts, found, { now, partitions });
       for (const checkpoint of step.signed) signed.set(checkpoint.partition, checkpoint);
       if (step.sealed) before = { ...found, sealed: step.sealed };
-      if (!step.more) return [...signed.values()];
+      if (step.rest?.length === 0) return [...signed.values()];
+      partitions = step.rest;
       idle = step.signed.length > 0 ? 0 : idle + 1;
       if (idle > 2) await wait(lookMs);
     }

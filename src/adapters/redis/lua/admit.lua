@@ -1,10 +1,6 @@
--- Admits calls of one partition, each for itself, in their order. What a call takes was computed from the records that it was judged by; their
--- revisions, checked here, say that these are the stored ones.
--- ARGV  thresholds, owner of the holds, how long an answer is known (ms); then for each call its reservation id ('' asks only which limit would
---       refuse), its plan (JSON, as plan.ts writes it) and its intent (JSON)
--- Answers for each call  'admitted', 'admitted <JSON names of soft limits>', 'stale', 'dead <reason>', 'limited <JSON>', 'account <revision>
---       <JSON limits>' where the account's limits are others than the plan counts on, 'full' where a number could not be counted exactly
-local owner, endedMsKept = ARGV[2], tonumber(ARGV[3])
+-- Admits a call, for acts.lua. What it takes was computed from the records that it was judged by; their revisions, checked here, say that these are
+-- the stored ones.
+local owner, endedMsKept = args[2], args[3]
 local reasons = { ['at-once'] = 'CAP_EXCEEDED', ['by-charge'] = 'BUDGET_EXHAUSTED', ['by-share'] = 'POLICY_DENIED' }
 local lines = {}
 
@@ -15,29 +11,32 @@ local function lineProblem(line, now)
     local id = line[at]
     local key = lines[id]
     if not key then
-      key = redis.call('HMGET', prefix .. 'key:' .. id, 'rev', 'revoked', 'expires')
+      key = call('HMGET', prefix .. 'key:' .. id, 'rev', 'revoked', 'expires')
+      key[4] = tonumber(key[1] or '')
       lines[id] = key
     end
     if not key[1] then return 'dead TOKEN_INVALID' end
     if key[2] then
       dead = dead or 'dead TOKEN_REVOKED'
-    elseif key[3] and not (now < tonumber(key[3])) then
+    elseif key[3] and not (tonumber(now) < tonumber(key[3])) then
       dead = dead or 'dead TOKEN_EXPIRED'
     end
-    if tonumber(key[1]) ~= line[at + 1] then stale = 'stale' end
+    if key[4] ~= line[at + 1] then stale = 'stale' end
   end
   return dead or stale
 end
 
--- Why the plan cannot be admitted, with the taking and the limit that refused; or nil, and the soft limits that it goes beyond.
+-- Why the plan cannot be admitted, with the taking and the limit that refused; or nil, and the soft limits that it goes beyond, if any.
 local function judge(plan)
   local account = plan.account and accountOf(plan.account)
   if account and account.revision ~= plan.revision then
-    return 'account ' .. whole(account.revision) .. ' ' .. (redis.call('HGET', prefix .. 'account:' .. plan.account, 'limits') or '')
+    return 'account ' .. whole(account.revision) .. ' ' .. (call('HGET', prefix .. 'account:' .. plan.account, 'limits') or '')
   end
-  load(plan.takings)
-  local beyond, seen, full = {}, {}, false
-  for _, taking in ipairs(plan.takings) do
+  local takings = plan.takings
+  load(takings)
+  local beyond, seen, full
+  for at = 1, #takings do
+    local taking = takings[at]
     local spent, held = standing(taking)
     local after = spent + held + taking[5]
     for limit = 7, #taking, 3 do
@@ -47,6 +46,7 @@ local function judge(plan)
         if taking[limit + 1] ~= 1 then
           return 'limited {"reason":"' .. reasons[taking[6]] .. '",' .. standingText(taking, limit, spent, held) .. '}', taking, limit
         end
+        if not seen then beyond, seen = {}, {} end
         if not seen[name] then
           seen[name] = true
           beyond[#beyond + 1] = name
@@ -64,10 +64,10 @@ local function judge(plan)
   return nil, beyond
 end
 
-local function refuse(id, plan, intent, answer)
+local function refuse(id, now, intent, answer)
   local reason = string.match(answer, '^dead (.*)$')
-  local mark = reason and '{"is":"dead","reason":"' .. reason .. '"}' or '{"is":"limited",' .. string.sub(answer, #'limited {' + 1)
-  journal(plan.now, intent, mark)
+  local mark = reason and '{"is":"dead","reason":"' .. reason .. '"}' or '{"is":"limited",' .. sub(answer, #'limited {' + 1)
+  journal(now, intent, mark)
   keepReservation(id, 'r\n' .. answer, endedMsKept)
   return answer
 end
@@ -76,7 +76,7 @@ end
 local function learn(totals)
   local holder, names = totals[1], {}
   for at = 2, #totals, 2 do names[#names + 1] = totals[at] end
-  local texts = redis.call('HMGET', prefix .. 'totals:' .. holder, unpack(names))
+  local texts = call('HMGET', prefix .. 'totals:' .. holder, unpack(names))
   for at, counter in ipairs(names) do
     if texts[at] ~= totals[2 * at + 1] then
       if not known[holder] then known[holder] = {} end
@@ -87,25 +87,26 @@ local function learn(totals)
   end
 end
 
-local function admit(id, planText, intent)
-  local plan = cjson.decode(planText)
-  local now = plan.now
+local function admit(id, now, holdUntil, planText, intent)
+  local plan = planOf(planText)
   if id == '' then return (judge(plan)) or 'free' end
   local state, text = reservation(id)
-  if state == 'r' then return (linesOf(text)) end
+  if state == 'r' then return sub(text, 3) end
   if state then return 'admitted' end
   local problem = lineProblem(plan.line, now)
-  if problem then return problem == 'stale' and problem or refuse(id, plan, intent, problem) end
+  if problem then return problem == 'stale' and problem or refuse(id, now, intent, problem) end
   local refusal, by, limit = judge(plan)
   if refusal then
-    if string.sub(refusal, 1, 7) ~= 'limited' then return refusal end
-    refuse(id, plan, intent, refusal)
+    if sub(refusal, 1, 7) ~= 'limited' then return refusal end
+    refuse(id, now, intent, refusal)
     if by and #thresholds > 0 then tell(by, limit, 100, now) end
     return refusal
   end
-  local beyond = #by > 0 and cjson.encode(by)
+  local beyond = by and cjson.encode(by)
   journal(now, intent, beyond and '{"is":"over","names":' .. beyond .. '}')
-  for _, taking in ipairs(plan.takings) do
+  local takings = plan.takings
+  for at = 1, #takings do
+    local taking = takings[at]
     if taking[6] == 'at-once' then add(taking, taking[5], 0, now) else add(taking, 0, taking[5], now) end
   end
   if plan.price > 0 and plan.account then
@@ -114,11 +115,6 @@ local function admit(id, planText, intent)
   end
   if plan.totals then learn(plan.totals) end
   keepReservation(id, 'h' .. owner .. '\n' .. planText .. '\n' .. intent)
-  due[#due + 1], due[#due + 2] = whole(plan.holdUntil), id
+  due[#due + 1], due[#due + 2] = holdUntil, id
   return beyond and 'admitted ' .. beyond or 'admitted'
 end
-
-local answers = {}
-for at = 4, #ARGV, 3 do answers[#answers + 1] = admit(ARGV[at], ARGV[at + 1], ARGV[at + 2]) end
-commit()
-return answers

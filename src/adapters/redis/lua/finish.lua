@@ -15,11 +15,13 @@ end
 -- that it took from, in the windows of its admit, and in the account that pays. `charges` gives that amount for each taking that is left to
 -- end. Windows that were dropped since have nothing to give back to, nor have keys that were deleted.
 local function finish(plan, late, charge, charges, now)
-  for at, taking in ipairs(plan.takings) do
-    if charges[at] then
+  local takings = plan.takings
+  for at = 1, #takings do
+    local taking, taken = takings[at], charges[at]
+    if taken then
       local windows, found = windowOf(taking)
       if windows and (found or not late) then
-        if late then add(taking, charges[at] - expired(plan, taking), 0, now) else add(taking, charges[at], -taking[5], now) end
+        if late then add(taking, taken - expired(plan, taking), 0, now) else add(taking, taken, -taking[5], now) end
       end
     end
   end

@@ -3,7 +3,7 @@
 -- not drawn is given back then, and calls that still run become ordinary holds. What an act may not do it leaves alone: an ordinary admit or
 -- settle decides.
 -- ARGV  what lease.lua states; then the acts, each its name and:
---   take    lease, plan of one call (JSON, as plan.ts writes it), most calls, end of the lease, when a sweep may close it (both ms)
+--   take    lease, plan of one call (JSON, as plan.ts writes it), time, most calls, end of the lease, when a sweep may close it (all ms)
 --           answers 'taken <calls>', 'none', or 'account <revision> <JSON limits>' where the plan counts on other limits of the account
 --   draw    lease, reservation id, time, end of the call's hold, intent (JSON)
 --           answers 'drawn' (now or before), or 'none'
@@ -13,7 +13,7 @@
 --           answers 'renewed' or 'ended'
 --   close   lease, time, how many ids follow, ids of the calls that run as far as the sender knows
 --           answers 'closed' (now or before, or never taken)
-local lengths = { take = 6, draw = 6, settle = 6, renew = 4 }
+local lengths = { take = 7, draw = 6, settle = 6, renew = 4 }
 -- Others may come for what is left: a lease takes an eighth of it at most. And what is held counts twice, so that all leases together, however
 -- many there are, leave half of what is not spent.
 local shareOfRoom = 8
@@ -55,19 +55,19 @@ local function termsText(plan, calls, last)
   return '[' .. table.concat(texts, ',') .. ']'
 end
 
-local function take(lease, planText, most, last, sweepAt)
+local function take(lease, planText, now, most, last, sweepAt)
   if lease.terms then return 'taken ' .. whole(lease.terms[1]) end
   local plan = cjson.decode(planText)
   local account = plan.account and accountOf(plan.account)
   if account and account.revision ~= plan.revision then
     return 'account ' .. whole(account.revision) .. ' ' .. (redis.call('HGET', prefix .. 'account:' .. plan.account, 'limits') or '')
   end
-  if not lives(plan.line, 1, plan.now) then return 'none' end
+  if not lives(plan.line, 1, now) then return 'none' end
   load(plan.takings)
   local calls = callsFor(plan, most)
   if not (calls >= 2) then return 'none' end
   -- Calls are held too, and not spent as by an admit: no threshold is reported for what may come back.
-  for _, taking in ipairs(plan.takings) do add(taking, 0, calls * taking[5], plan.now) end
+  for _, taking in ipairs(plan.takings) do add(taking, 0, calls * taking[5], now) end
   if plan.price > 0 and account then account.held, account.changed = account.held + calls * plan.price, true end
   lease.made = { plan = planText, owner = owner, terms = termsText(plan, calls, last), sweepAt = sweepAt }
   lease.terms = cjson.decode(lease.made.terms)
@@ -79,7 +79,8 @@ local function draw(lease, id, now, holdUntil, intent)
   if lease.calls[id] then return 'drawn' end
   local terms = lease.terms
   if not terms or lease.closed or not (lease.drawn < terms[1]) then return 'none' end
-  if not (now >= terms[2] and now < terms[3]) or not lives(terms, 7, now) then return 'none' end
+  local moment = tonumber(now)
+  if not (moment >= terms[2] and moment < terms[3]) or not lives(terms, 7, now) then return 'none' end
   if terms[5] ~= '' and accountOf(terms[5]).revision ~= terms[6] then return 'none' end
   journal(now, intent)
   lease.drawn = lease.drawn + 1
@@ -123,15 +124,15 @@ local answers = {}
 for nth, act in ipairs(acts) do
   local lease = leases[act[2]]
   if act[1] == 'take' then
-    answers[nth] = take(lease, act[3], tonumber(act[4]), tonumber(act[5]), act[6])
+    answers[nth] = take(lease, act[3], act[4], tonumber(act[5]), tonumber(act[6]), act[7])
   elseif act[1] == 'draw' then
-    answers[nth] = draw(lease, act[3], tonumber(act[4]), act[5], act[6])
+    answers[nth] = draw(lease, act[3], act[4], act[5], act[6])
   elseif act[1] == 'settle' then
-    answers[nth] = settle(lease, act[3], tonumber(act[4]), tonumber(act[5]), act[6])
+    answers[nth] = settle(lease, act[3], tonumber(act[4]), act[5], act[6])
   elseif act[1] == 'renew' then
     answers[nth] = renew(lease, act[3], act[4])
   else
-    answers[nth] = close(lease, tonumber(act[3]), act)
+    answers[nth] = close(lease, act[3], act)
   end
 end
 for _, lease in pairs(leases) do

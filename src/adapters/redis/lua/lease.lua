@@ -39,7 +39,7 @@ local function lives(line, from, now)
       lines[line[at]] = key
     end
     if not key[1] or tonumber(key[1]) ~= line[at + 1] or key[2] then return false end
-    if key[3] and not (now < tonumber(key[3])) then return false end
+    if key[3] and not (tonumber(now) < tonumber(key[3])) then return false end
   end
   return true
 end

@@ -1,7 +1,4 @@
--- Ends reservations of one partition, each for itself, in their order.
--- ARGV  thresholds, how long an ended reservation is known (ms); then for each its id, charge, '1' where nothing was sent, time, outcome (JSON)
--- Answers for each  'settled' (now or before), 'unknown', or 'beyond <hold>' where the charge is not within the hold
-local endedMsKept = tonumber(ARGV[2])
+-- Ends a reservation, for acts.lua.
 
 -- What the hard limits of a counter still let through. Nothing where its window was dropped: nobody knows any more what was spent there.
 local function roomFor(taking)
@@ -41,17 +38,19 @@ local function settle(id, charge, released, now, outcome)
   if state == 's' then return 'settled' end
   if state ~= 'h' and state ~= 'c' then return 'unknown' end
   local late = state == 'c'
-  local plan = cjson.decode((linesOf(text)))
+  local plan = planOf(sub(text, planBounds(text)))
   -- So written, what is no number is refused.
   if not (charge and charge >= 0 and charge <= plan.price and charge == math.floor(charge)) then return 'beyond ' .. whole(plan.price) end
-  load(plan.takings)
+  local takings = plan.takings
+  load(takings)
   if late then charge = fitting(plan, charge) end
   local charges = {}
-  for at, taking in ipairs(plan.takings) do
-    if shares(taking) then
-      charges[at] = released and 0 or taking[5]
-    elseif taking[6] == 'by-charge' then
+  for at = 1, #takings do
+    local settling = takings[at][6]
+    if settling == 'by-charge' then
       charges[at] = charge
+    elseif settling == 'by-share' then
+      charges[at] = released and 0 or takings[at][5]
     end
   end
   journal(now, outcome, late and '{"is":"corrected","charged":' .. whole(charge) .. '}')
@@ -60,10 +59,3 @@ local function settle(id, charge, released, now, outcome)
   finished[#finished + 1] = id
   return 'settled'
 end
-
-local answers = {}
-for at = 3, #ARGV, 5 do
-  answers[#answers + 1] = settle(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2] == '1', tonumber(ARGV[at + 3]), ARGV[at + 4])
-end
-commit()
-return answers
