@@ -61,14 +61,20 @@ class OutgoingReply implements Reply {
     return ready;
   }
 
-  end(chunk?: Buffer | string): void {
+  end(body?: Buffer | string | readonly Buffer[]): void {
+    const { outgoing } = this;
     // Whoever has its answer may call again before this call is settled.
     this.place?.giveWay();
     // Node sends head and body in one write where both are texts; each byte is one character of Latin-1, and is itself again.
-    if (Buffer.isBuffer(chunk) && chunk.length <= oneWriteBytesMax) this.outgoing.end(chunk.toString('latin1'), 'latin1');
-    else this.outgoing.end(chunk);
+    if (Buffer.isBuffer(body) && body.length <= oneWriteBytesMax) outgoing.end(body.toString('latin1'), 'latin1');
+    else if (typeof body === 'string' || Buffer.isBuffer(body)) outgoing.end(body);
+    else {
+      // What is written in one turn leaves in one write, head and pieces.
+      for (const piece of body ?? []) outgoing.write(piece);
+      outgoing.end();
+    }
     // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
-    if (this.outgoing.writableLength > 0) this.watch();
+    if (outgoing.writableLength > 0) this.watch();
   }
 
   cut(): void {
