@@ -22,14 +22,15 @@ export function replyOn(outgoing: ServerResponse, terms: ReplyTerms): Reply {
 /** A class for the reason that stages/collect.ts gives: one is made for each request, and it has accessors. */
 class OutgoingReply implements Reply {
   private readonly outgoing: ServerResponse;
-  private readonly watch: () => void;
+  private readonly stallMsMax: number;
   private readonly place: ReplyTerms['place'];
   private carried: Readonly<Record<string, string>>;
+  private watch: (() => void) | undefined = undefined;
 
   constructor(outgoing: ServerResponse, { always, stallMsMax, place }: ReplyTerms) {
     this.outgoing = outgoing;
     this.place = place;
-    this.watch = stallWatch(outgoing, stallMsMax);
+    this.stallMsMax = stallMsMax;
     this.carried = always;
   }
 
@@ -57,7 +58,7 @@ class OutgoingReply implements Reply {
     const { outgoing } = this;
     if (outgoing.writableEnded || outgoing.destroyed) return true;
     const ready = outgoing.write(chunk);
-    if (!ready) this.watch();
+    if (!ready) this.watchStall();
     return ready;
   }
 
@@ -74,7 +75,7 @@ class OutgoingReply implements Reply {
       outgoing.end();
     }
     // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
-    if (outgoing.writableLength > 0) this.watch();
+    if (outgoing.writableLength > 0) this.watchStall();
   }
 
   cut(): void {
@@ -83,13 +84,19 @@ class OutgoingReply implements Reply {
 
   onGone(listener: () => void): void {
     const { outgoing } = this;
-    outgoing.once('close', () => {
+    // Which comes once; `once` would make two things more of it, for as long as a stream is open.
+    outgoing.on('close', () => {
       if (!outgoing.writableFinished) listener();
     });
   }
 
   onDrain(listener: () => void): void {
     this.outgoing.on('drain', listener);
+  }
+
+  private watchStall(): void {
+    this.watch ??= stallWatch(this.outgoing, this.stallMsMax);
+    this.watch();
   }
 }
 

@@ -27,7 +27,7 @@ import { weighAnswer } from './weigh-answer.ts';
  */
 export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: Answer): Relay {
   const { answerBytesMax, upstreamTimeoutMs } = admitted.policy.limits;
-  const body = collect({ bytesMax: answerBytesMax, msMax: upstreamTimeoutMs, abort: answer.control.abort });
+  const body = collect({ bytesMax: answerBytesMax, msMax: upstreamTimeoutMs, abort: () => answer.control.abort() });
   return {
     streaming: false,
     chunk(chunk) {
