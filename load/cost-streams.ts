@@ -5,7 +5,7 @@ import { startProcess } from '../test/support/process.ts';
 import { answerOf, callBody, finish, keyedHeaders } from './cost-stand.ts';
 import { type Bench, type Found, rowsOf } from './cost-terms.ts';
 import { openUp } from './cost-up.ts';
-import { type Measured, measure, residentBytes, type Way } from './measure.ts';
+import { anonymousBytes, type Measured, measure, type Way } from './measure.ts';
 import { alternate, type Spread, spreadOf, spreadOver } from './spread.ts';
 import { measureSteady } from './steady.ts';
 
@@ -51,12 +51,12 @@ export async function measureStreams(bench: Bench, counts: readonly number[]): P
   };
   await beside('streams-0', 'no streams');
   await pause(settleMs);
-  const before = residentBytes(served.pid);
+  const before = anonymousBytes(served.pid);
   // No call between the readings, so that what calls leave behind is not taken for a stream's.
   for (const count of counts) {
     open.push(...(await openMany(url, key, count - open.length)));
     await pause(settleMs);
-    measurements[`stream.${count}.bytes`] = spreadOf([(residentBytes(served.pid) - before) / count]);
+    measurements[`stream.${count}.bytes`] = spreadOf([(anonymousBytes(served.pid) - before) / count]);
   }
   await beside(`streams-${most}`, `${most} idle streams`);
   for (const each of open.splice(0)) each.destroy();

@@ -108,7 +108,19 @@ export async function observe(way: Way, drive: () => Promise<{ times: number[]; 
 
 /** Memory of a process that is in RAM (proc_pid_status(5), VmRSS). */
 export function residentBytes(pid: number): number {
-  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return statusBytes(pid, 'VmRSS');
+}
+
+/**
+ * Of that, what no file lies beneath (proc_pid_status(5), RssAnon): pages of the embedded store are the system's cache of a file, which grows with every
+ * record that is written and belongs to nobody who is connected.
+ */
+export function anonymousBytes(pid: number): number {
+  return statusBytes(pid, 'RssAnon');
+}
+
+function statusBytes(pid: number, name: 'VmRSS' | 'RssAnon'): number {
+  const [, kibibytes] = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   if (kibibytes === undefined) throw new Error(`process ${pid} does not say its memory`);
   return Number(kibibytes) * 1_024;
 }

@@ -18,6 +18,7 @@ import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import { orderedId } from './domain/ordered-id.ts';
+import { Scratch } from './domain/scratch.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
 import { createFront } from './edges/front.ts';
 import { createGateway } from './gateway.ts';
@@ -70,9 +71,7 @@ export async function composeGateway(config: Config, log: Log) {
     seal: settings.seal,
     live,
     log,
-    metrics,
-    tally,
-    retries,
+    ...{ metrics, tally, retries, scratch: new Scratch() },
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: () => orderedId(clock.now(), randomUUID()),
   };

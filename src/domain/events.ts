@@ -25,60 +25,82 @@ const cr = 0x0d;
 
 /** @param eventBytesMax longest event accepted, in bytes: an endless line cannot fill memory */
 export function createEventReader(eventBytesMax: number): EventReader {
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  let skipLf = false;
-  let first = true;
-  let fields: MutableEvent = {};
-  let eventBytes = 0;
+  return new Reading(eventBytesMax);
+}
 
-  const line = (bytes: Buffer, events: ServerEvent[]): void => {
-    const begins = first;
-    first = false;
+/** A class, and nothing made before it is needed, since thousands of streams may be open in which nothing is said. */
+class Reading implements EventReader {
+  private readonly eventBytesMax: number;
+  private pending: Buffer[] | undefined = undefined;
+  private pendingBytes = 0;
+  private skipLf = false;
+  private first = true;
+  private fields: MutableEvent | undefined = undefined;
+  private eventBytes = 0;
+
+  constructor(eventBytesMax: number) {
+    this.eventBytesMax = eventBytesMax;
+  }
+
+  push(chunk: Buffer): ServerEvent[] {
+    const events: ServerEvent[] = [];
+    let start = 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at];
+      if (this.skipLf) {
+        this.skipLf = false;
+        if (byte === lf) {
+          start = at + 1;
+          continue;
+        }
+      }
+      if (byte !== lf && byte !== cr) continue;
+      this.skipLf = byte === cr;
+      this.endLine(chunk.subarray(start, at), events);
+      start = at + 1;
+    }
+    if (start < chunk.length) this.keep(Buffer.from(chunk.subarray(start)));
+    return events;
+  }
+
+  private keep(rest: Buffer): void {
+    this.pending ??= [];
+    this.pending.push(rest);
+    this.pendingBytes += rest.length;
+    this.bound();
+  }
+
+  private endLine(rest: Buffer, events: ServerEvent[]): void {
+    this.eventBytes += rest.length;
+    this.bound();
+    this.eventBytes += this.pendingBytes;
+    const { pending } = this;
+    this.pending = undefined;
+    this.pendingBytes = 0;
+    this.line(pending ? Buffer.concat([...pending, rest]) : rest, events);
+  }
+
+  private bound(): void {
+    if (this.eventBytes + this.pendingBytes > this.eventBytesMax) {
+      throw new EventTooLarge(`an event is longer than ${this.eventBytesMax} bytes`);
+    }
+  }
+
+  private line(bytes: Buffer, events: ServerEvent[]): void {
+    const begins = this.first;
+    this.first = false;
     if (bytes.length === 0) {
-      const event = finish(fields);
+      const event = finish(this.fields ?? {});
       if (event) events.push(event);
-      fields = {};
-      eventBytes = 0;
+      this.fields = undefined;
+      this.eventBytes = 0;
       return;
     }
     let text = bytes.toString('utf8');
     if (begins && text.startsWith('\ufeff')) text = text.slice(1);
-    take(fields, text);
-  };
-
-  return {
-    push(chunk) {
-      const events: ServerEvent[] = [];
-      let start = 0;
-      for (let at = 0; at < chunk.length; at += 1) {
-        const byte = chunk[at];
-        if (skipLf) {
-          skipLf = false;
-          if (byte === lf) {
-            start = at + 1;
-            continue;
-          }
-        }
-        if (byte !== lf && byte !== cr) continue;
-        skipLf = byte === cr;
-        const rest = chunk.subarray(start, at);
-        eventBytes += rest.length;
-        if (eventBytes + pendingBytes > eventBytesMax) throw new EventTooLarge(`an event is longer than ${eventBytesMax} bytes`);
-        eventBytes += pendingBytes;
-        line(pending.length > 0 ? Buffer.concat([...pending, rest]) : rest, events);
-        pending = [];
-        pendingBytes = 0;
-        start = at + 1;
-      }
-      if (start < chunk.length) {
-        pending.push(Buffer.from(chunk.subarray(start)));
-        pendingBytes += chunk.length - start;
-        if (eventBytes + pendingBytes > eventBytesMax) throw new EventTooLarge(`an event is longer than ${eventBytesMax} bytes`);
-      }
-      return events;
-    },
-  };
+    this.fields ??= {};
+    take(this.fields, text);
+  }
 }
 
 interface MutableEvent {

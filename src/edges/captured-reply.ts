@@ -99,8 +99,9 @@ export function createCapture(outer: Reply): (terms: CaptureTerms) => CapturedRe
           terms.onHead?.(status, headers);
         },
         write,
-        end(chunk) {
-          if (chunk !== undefined) write(chunk);
+        end(body) {
+          if (typeof body === 'string' || Buffer.isBuffer(body)) write(body);
+          else for (const piece of body ?? []) write(piece);
           finish(true);
         },
         cut: () => finish(false),

@@ -23,7 +23,8 @@ export function capConnections(
       return;
     }
     open.set(network, count + 1);
-    socket.once('close', () => {
+    // Which comes once; `once` would make two things more of it, for as long as the connection is open.
+    socket.on('close', () => {
       const left = (open.get(network) ?? 0) - 1;
       if (left > 0) open.set(network, left);
       else open.delete(network);

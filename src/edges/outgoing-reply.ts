@@ -22,14 +22,15 @@ export function replyOn(outgoing: ServerResponse, terms: ReplyTerms): Reply {
 /** A class for the reason that stages/collect.ts gives: one is made for each request, and it has accessors. */
 class OutgoingReply implements Reply {
   private readonly outgoing: ServerResponse;
-  private readonly watch: () => void;
+  private readonly stallMsMax: number;
   private readonly place: ReplyTerms['place'];
   private carried: Readonly<Record<string, string>>;
+  private watch: (() => void) | undefined = undefined;
 
   constructor(outgoing: ServerResponse, { always, stallMsMax, place }: ReplyTerms) {
     this.outgoing = outgoing;
     this.place = place;
-    this.watch = stallWatch(outgoing, stallMsMax);
+    this.stallMsMax = stallMsMax;
     this.carried = always;
   }
 
@@ -57,18 +58,24 @@ class OutgoingReply implements Reply {
     const { outgoing } = this;
     if (outgoing.writableEnded || outgoing.destroyed) return true;
     const ready = outgoing.write(chunk);
-    if (!ready) this.watch();
+    if (!ready) this.watchStall();
     return ready;
   }
 
-  end(chunk?: Buffer | string): void {
+  end(body?: Buffer | string | readonly Buffer[]): void {
+    const { outgoing } = this;
     // Whoever has its answer may call again before this call is settled.
     this.place?.giveWay();
     // Node sends head and body in one write where both are texts; each byte is one character of Latin-1, and is itself again.
-    if (Buffer.isBuffer(chunk) && chunk.length <= oneWriteBytesMax) this.outgoing.end(chunk.toString('latin1'), 'latin1');
-    else this.outgoing.end(chunk);
+    if (Buffer.isBuffer(body) && body.length <= oneWriteBytesMax) outgoing.end(body.toString('latin1'), 'latin1');
+    else if (typeof body === 'string' || Buffer.isBuffer(body)) outgoing.end(body);
+    else {
+      // What is written in one turn leaves in one write, head and pieces.
+      for (const piece of body ?? []) outgoing.write(piece);
+      outgoing.end();
+    }
     // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
-    if (this.outgoing.writableLength > 0) this.watch();
+    if (outgoing.writableLength > 0) this.watchStall();
   }
 
   cut(): void {
@@ -77,13 +84,19 @@ class OutgoingReply implements Reply {
 
   onGone(listener: () => void): void {
     const { outgoing } = this;
-    outgoing.once('close', () => {
+    // Which comes once; `once` would make two things more of it, for as long as a stream is open.
+    outgoing.on('close', () => {
       if (!outgoing.writableFinished) listener();
     });
   }
 
   onDrain(listener: () => void): void {
     this.outgoing.on('drain', listener);
+  }
+
+  private watchStall(): void {
+    this.watch ??= stallWatch(this.outgoing, this.stallMsMax);
+    this.watch();
   }
 }
 

@@ -5,6 +5,8 @@ export interface Collected {
   add(chunk: Buffer): void;
   /** Ends the collecting: what was kept. */
   bytes(): Buffer;
+  /** The same as it came. */
+  pieces(): readonly Buffer[];
 }
 
 /** @param options.msMax for the whole body, so that one byte now and then does not hold the caller for ever */
@@ -49,8 +51,16 @@ class Collecting implements Collected {
   }
 
   bytes(): Buffer {
-    clearTimeout(this.timer);
-    const { chunks } = this;
-    return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+    return joined(this.pieces());
   }
+
+  pieces(): readonly Buffer[] {
+    clearTimeout(this.timer);
+    return this.chunks;
+  }
+}
+
+/** The pieces as one, in memory of its own where they are several. */
+export function joined(pieces: readonly Buffer[]): Buffer {
+  return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
 }

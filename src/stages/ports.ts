@@ -1,3 +1,4 @@
+import type { Scratch } from '../domain/scratch.ts';
 import type { Seal } from '../domain/seal.ts';
 import type { Assertions } from '../ports/assertions.ts';
 import type { Callers } from '../ports/callers.ts';
@@ -39,4 +40,6 @@ export interface Ports {
   /** Keyed hash of arguments for the journal, or undefined where nothing of them is to be kept. */
   readonly hashArguments: (text: Buffer) => string | undefined;
   readonly newId: () => string;
+  /** Where long answers are read, one after another. */
+  readonly scratch: Pick<Scratch, 'join' | 'keep'>;
 }

@@ -13,7 +13,7 @@ const bodyBytesMax = 4096;
  */
 export function relayAcknowledgement(admitted: Admitted, { status, control }: Answer): Relay {
   const { reply, verb, policy } = admitted;
-  const body = collect({ bytesMax: bodyBytesMax, msMax: policy.limits.upstreamTimeoutMs, abort: control.abort });
+  const body = collect({ bytesMax: bodyBytesMax, msMax: policy.limits.upstreamTimeoutMs, abort: () => control.abort() });
   const conclude = (): RelayEnd => {
     const read = body.bytes();
     if (status < 200 || status > 299) return { status, ending: 'error', refusal: statusDenial(admitted, { status, body: read }) };

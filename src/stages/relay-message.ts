@@ -1,7 +1,8 @@
 import type { RequestMessage, ResponseMessage } from '../domain/message.ts';
+import { gateOf } from '../domain/method.ts';
 import { splice } from '../domain/splice.ts';
 import type { UpstreamFailure } from '../ports/upstreams.ts';
-import { collect } from './collect.ts';
+import { collect, joined } from './collect.ts';
 import { expectedAnswer } from './expected-answer.ts';
 import type { Admitted } from './reached.ts';
 import { isAnswerTo, scanAnswer } from './read-answer.ts';
@@ -26,16 +27,16 @@ import { weighAnswer } from './weigh-answer.ts';
  */
 export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: Answer): Relay {
   const { answerBytesMax, upstreamTimeoutMs } = admitted.policy.limits;
-  const body = collect({ bytesMax: answerBytesMax, msMax: upstreamTimeoutMs, abort: answer.control.abort });
+  const body = collect({ bytesMax: answerBytesMax, msMax: upstreamTimeoutMs, abort: () => answer.control.abort() });
   return {
     streaming: false,
     chunk(chunk) {
       body.add(chunk);
       return true;
     },
-    end: () => conclude(ports, admitted, answer, body.bytes()),
+    end: () => conclude(ports, admitted, answer, body.pieces()),
     fail(failure) {
-      body.bytes();
+      body.pieces();
       if (body.tooLarge) return failed(answer.status, `The upstream's answer is longer than ${answerBytesMax} bytes.`);
       if (admitted.reply.closed) return { status: 'client-gone', ending: 'lost' };
       const late: UpstreamFailure = body.late ? { ...failure, kind: 'timeout' } : failure;
@@ -44,32 +45,57 @@ export function relayMessage(ports: ForwardPorts, admitted: Admitted, answer: An
   };
 }
 
-function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, body: Buffer): RelayEnd | Promise<RelayEnd> {
+function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, pieces: readonly Buffer[]): RelayEnd | Promise<RelayEnd> {
   const { status, headers } = answer;
   const { intent, reply } = admitted;
   if (reply.closed) return { status: 'client-gone', ending: 'lost' };
-  if (intent.kind !== 'request') return { status, ending: 'error', refusal: statusDenial(admitted, { status, body }) };
+  if (intent.kind !== 'request') return { status, ending: 'error', refusal: statusDenial(admitted, { status, body: joined(pieces) }) };
   const encoded = encodingDenial(answer);
   if (encoded) return { status, ending: 'error', refusal: encoded };
+  const asked = expectedAnswer(intent.message, intent.tasks);
+  const inPieces = status === 200 && mayPassInPieces(admitted, asked.method, pieces);
+  const body = inPieces ? ports.scratch.join(pieces) : joined(pieces);
   const message = isJson(headers) ? scanAnswer(body) : undefined;
   if (status !== 200) return relayError(admitted, { status, body, message: asError(message, intent.message) });
   if (!isAnswerTo(message, intent.message.id)) return failed(status, 'The upstream did not answer this request.');
-  const asked = expectedAnswer(intent.message, intent.tasks);
   const weighed = weighAnswer(admitted, message, asked.asksTask);
   const finish = (shown: Buffer): RelayEnd => {
     if (reply.closed) return { ...weighed, status: 'client-gone' };
-    send(ports, admitted, answer, shown);
+    // Untouched: what was scanned goes out as it came, and the scratch is free for the next answer (I4: these are the bytes that were put together).
+    send(ports, admitted, answer, { length: shown.length, body: inPieces && shown === body ? pieces : shown });
     return { status, ...weighed };
   };
   const shown = showAnswer(ports, admitted, { asked, message });
-  return shown instanceof Promise ? shown.then(finish) : finish(shown);
+  if (!(shown instanceof Promise)) return finish(shown);
+  if (inPieces) ports.scratch.keep();
+  return shown.then(finish);
 }
 
-function send({ seal }: ForwardPorts, admitted: Admitted, { headers }: Answer, body: Buffer): void {
+/** Shorter answers, and those in many pieces, cost less put together in memory of their own. */
+const piecesBytesMin = 16_384;
+const piecesMax = 64;
+
+/**
+ * Whether a long answer may be read in memory that the next one is read in. Lists are looked at item by item, and what is known of tools is
+ * remembered; the results of a tool, a prompt or a resource are read at once, and nothing of them is kept.
+ */
+function mayPassInPieces({ era }: Admitted, method: string, pieces: readonly Buffer[]): boolean {
+  if (pieces.length < 2 || pieces.length > piecesMax) return false;
+  const gate = gateOf(method, era);
+  if (gate?.by !== 'name' && gate?.by !== 'uri') return false;
+  return pieces.reduce((sum, { length }) => sum + length, 0) >= piecesBytesMin;
+}
+
+function send(
+  { seal }: ForwardPorts,
+  admitted: Admitted,
+  { headers }: Answer,
+  { length, body }: { length: number; body: Buffer | readonly Buffer[] },
+): void {
   const { reply, era } = admitted;
   reply.head(200, {
     'content-type': 'application/json',
-    'content-length': String(body.length),
+    'content-length': String(length),
     'cache-control': era === 'stateless' ? 'no-store, private' : 'no-store',
     ...sealedSession(seal, admitted, headers),
   });

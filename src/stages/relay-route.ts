@@ -19,7 +19,7 @@ export function relayRoute(admitted: RouteAdmitted, { status, headers, control }
   const { answerBytesMax, upstreamTimeoutMs } = policy.limits;
   const streaming = status === 200 && /^text\/event-stream\s*(?:;|$)/i.test(String(headers['content-type'] ?? ''));
   const refusal = refusalOf(status, headers, answerBytesMax);
-  if (refusal) return refused(status, refusal, control.abort);
+  if (refusal) return refused(status, refusal, () => control.abort());
   reply.head(status, answerHeaders(headers, route.cookies), streaming);
   let bytes = 0;
   let broken: 'too-large' | 'timeout' | undefined;

@@ -36,54 +36,96 @@ export interface StreamGate {
  * that servers may make, under a sealed one-time id, so that any replica can open the client's answer. Nothing else.
  */
 export function createStreamGate(ports: ForwardPorts, admitted: Admitted, expected: ExpectedAnswer | undefined): StreamGate {
+  return new Gate(ports, admitted, expected);
+}
+
+/** Nothing, for the many streams that never get more: what each of thousands keeps is memory. */
+const none: ReadonlyMap<never, never> = new Map<never, never>();
+
+/** A class, and no closures, since thousands of streams may be open for days. */
+class Gate implements StreamGate {
+  private readonly ports: ForwardPorts;
+  private readonly expected: ExpectedAnswer | undefined;
+  /** Tasks that the stream's request named: the upstream's ids, and the client's. */
+  private readonly known: ReadonlyMap<string, string>;
   /** Sealed ids of this stream's newest server requests, so that the server can cancel them. */
-  const sealedIds = new Map<MessageId, string>();
-  const known = new Map(expected?.tasks);
-  let answer: AnswerEnd | undefined;
-  let current = admitted;
+  private sealedIds: Map<MessageId, string> | undefined = undefined;
+  private current: Admitted;
+  private weighed: AnswerEnd | undefined = undefined;
+
+  constructor(ports: ForwardPorts, admitted: Admitted, expected: ExpectedAnswer | undefined) {
+    this.ports = ports;
+    this.current = admitted;
+    this.expected = expected;
+    this.known = expected?.tasks ? new Map(expected.tasks) : none;
+  }
+
+  answer(): AnswerEnd | undefined {
+    return this.weighed;
+  }
+
+  judge(event: ServerEvent): Shown | Promise<Shown> {
+    if (event.text === undefined || event.text === '' || event.name !== 'message') return undefined;
+    const message = scanAnswer(Buffer.from(event.text));
+    if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream sent an event that is no message.' });
+    if (message.kind === 'notification') {
+      return this.withTasks(message, taskOf(message), (sealed) =>
+        judgeNotification(this.current, { message: sealed, sealedIds: this.sealedIds ?? none, known: this.known }),
+      );
+    }
+    if (message.kind === 'request') return this.withTasks(message, undefined, (sealed) => this.judgeRequest(sealed));
+    const { expected, ports } = this;
+    if (this.weighed || !expected) return undefined;
+    if (!isAnswerTo(message, expected.id)) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream answered another request.' });
+    const weighed = weighAnswer(this.current, message, expected.asksTask);
+    const pass = (shown: Buffer): string => {
+      this.weighed = weighed;
+      return shown.toString('utf8');
+    };
+    const shown = showAnswer(ports, this.current, { asked: expected, message });
+    return shown instanceof Promise ? shown.then(pass) : pass(shown);
+  }
+
+  rejudge(next: Admitted): void {
+    this.current = next;
+  }
 
   /** Goes on with the message once every task that it names is this key's own, under the id that the client knows. */
-  const withTasks = <Message extends RequestMessage | NotificationMessage>(
+  private withTasks<Message extends RequestMessage | NotificationMessage>(
     message: Message,
     named: TaskMention | undefined,
     pass: (sealed: Message) => Shown,
-  ): Shown | Promise<Shown> => {
+  ): Shown | Promise<Shown> {
+    const { ports, known } = this;
     const mentions = [named, message.params.relatedTask].filter((mention) => mention !== undefined);
     if (mentions.length === 0) return pass(message);
-    const show = () => pass(sealMentions(ports, current, { message, mentions, known }));
+    const show = () => pass(sealMentions(ports, this.current, { message, mentions, known }));
     const unknown = mentions.map(({ id }) => id).filter((id) => !known.has(id));
     if (unknown.length === 0) return show();
     // Streams of 2026-07-28 are about what their request named, and nothing is remembered for them.
-    if (current.era === 'stateless') return undefined;
-    return areOwn(ports, current, unknown).then((own) => (own.every(Boolean) ? show() : undefined));
-  };
+    if (this.current.era === 'stateless') return undefined;
+    return areOwn(ports, this.current, unknown).then((own) => (own.every(Boolean) ? show() : undefined));
+  }
 
-  return {
-    answer: () => answer,
-    judge(event) {
-      if (event.text === undefined || event.text === '' || event.name !== 'message') return undefined;
-      const message = scanAnswer(Buffer.from(event.text));
-      if (!message) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream sent an event that is no message.' });
-      if (message.kind === 'notification') {
-        return withTasks(message, taskOf(message), (sealed) => judgeNotification(current, { message: sealed, sealedIds, known }));
-      }
-      if (message.kind === 'request') {
-        return withTasks(message, undefined, (sealed) => judgeRequest(ports, current, sealed, sealedIds));
-      }
-      if (answer || !expected) return undefined;
-      if (!isAnswerTo(message, expected.id)) throw new Denial('UPSTREAM_FAILED', { detail: 'The upstream answered another request.' });
-      const weighed = weighAnswer(current, message, expected.asksTask);
-      const pass = (shown: Buffer): string => {
-        answer = weighed;
-        return shown.toString('utf8');
-      };
-      const shown = showAnswer(ports, current, { asked: expected, message });
-      return shown instanceof Promise ? shown.then(pass) : pass(shown);
-    },
-    rejudge(next) {
-      current = next;
-    },
-  };
+  private judgeRequest(message: RequestMessage): Shown {
+    const { ports, current } = this;
+    const { upstream, session, era } = current;
+    if (era === 'stateless' || !isServerRequest(message.method)) {
+      ports.log.warn('a server request was dropped', { upstream: upstream.name, method: message.method.slice(0, 64) });
+      return undefined;
+    }
+    const { start, end } = message.idSpan;
+    const plain = JSON.stringify({ id: message.bytes.toString('utf8', start, end), at: ports.clock.now() });
+    const sealed = ports.seal.seal({ purpose: 'request', bound: boundTo(current, session), plain });
+    this.sealedIds ??= new Map();
+    const { sealedIds } = this;
+    // Taken out first, so that an id that is used again counts as a new one.
+    sealedIds.delete(message.id);
+    sealedIds.set(message.id, sealed);
+    const [oldest] = sealedIds.keys();
+    if (sealedIds.size > sealedIdsMax && oldest !== undefined) sealedIds.delete(oldest);
+    return splice(message.bytes, [{ span: message.idSpan, text: JSON.stringify(sealed) }]).toString('utf8');
+  }
 }
 
 /** The message with the tasks that it names under the ids that the client knows, scanned again. */
@@ -96,21 +138,4 @@ function sealMentions<Message extends RequestMessage | NotificationMessage>(
   const sealed = scanAnswer(splice(message.bytes, edits));
   if (sealed?.kind !== message.kind) throw new Error('a message with its tasks sealed no longer scans');
   return sealed as Message;
-}
-
-function judgeRequest(ports: ForwardPorts, admitted: Admitted, message: RequestMessage, sealedIds: Map<MessageId, string>): Shown {
-  const { upstream, session, era } = admitted;
-  if (era === 'stateless' || !isServerRequest(message.method)) {
-    ports.log.warn('a server request was dropped', { upstream: upstream.name, method: message.method.slice(0, 64) });
-    return undefined;
-  }
-  const { start, end } = message.idSpan;
-  const plain = JSON.stringify({ id: message.bytes.toString('utf8', start, end), at: ports.clock.now() });
-  const sealed = ports.seal.seal({ purpose: 'request', bound: boundTo(admitted, session), plain });
-  // Taken out first, so that an id that is used again counts as a new one.
-  sealedIds.delete(message.id);
-  sealedIds.set(message.id, sealed);
-  const [oldest] = sealedIds.keys();
-  if (sealedIds.size > sealedIdsMax && oldest !== undefined) sealedIds.delete(oldest);
-  return splice(message.bytes, [{ span: message.idSpan, text: JSON.stringify(sealed) }]).toString('utf8');
 }

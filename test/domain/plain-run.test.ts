@@ -38,3 +38,21 @@ test('any bytes', () => {
     expect(new PlainRun(bytes).end(from)).toBe(slowly(bytes, from));
   }
 });
+
+test('in long runs too, whatever was asked before', () => {
+  const memory = new ArrayBuffer(6_000);
+  for (const offset of [0, 3]) {
+    const bytes = Buffer.from(memory, offset, 5_000);
+    for (const places of [[1_300], [1_300, 1_301], [2_000, 4_900], [1_023, 1_056, 4_000], [4_999], []]) {
+      for (const byte of [0x00, 0x1f, 0x22, 0x5c, 0x80, 0xff]) {
+        bytes.fill(0x61);
+        for (const place of places) bytes[place] = byte;
+        const run = new PlainRun(bytes);
+        // Forwards as a walk goes, and back again.
+        for (const from of [0, 1, 1_200, 1_301, 1_302, 3_000, 4_990, 100, 0]) {
+          if (run.end(from) !== slowly(bytes, from)) expect([offset, places, byte, from]).toBe('found');
+        }
+      }
+    }
+  }
+});

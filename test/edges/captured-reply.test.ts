@@ -45,6 +45,13 @@ describe('createCapture', () => {
     expect(client.state.carried).toEqual({ ratelimit: 'r=1' });
   });
 
+  it('keeps a body that comes in pieces', async () => {
+    const { reply, ended } = createCapture(outer().reply)({ bytesMax: 100 });
+    reply.head(200, {});
+    reply.end([Buffer.from('{"a"'), Buffer.from(':1}')]);
+    expect((await ended).body.toString()).toBe('{"a":1}');
+  });
+
   it('abandoned: the gateway hears that the client has gone, once, and what was there is all', async () => {
     const { reply, ended, abandon } = createCapture(outer().reply)({ bytesMax: 100 });
     let gone = 0;

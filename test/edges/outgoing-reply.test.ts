@@ -13,7 +13,7 @@ function bytesOf(length: number): Buffer {
   return Buffer.from(Array.from({ length }, (_, at) => (at * 7 + (at >> 8)) & 0xff));
 }
 
-async function answered(body: Buffer, headers: Record<string, string>): Promise<Buffer> {
+async function answered(body: Buffer | readonly Buffer[], headers: Record<string, string>): Promise<Buffer> {
   const server = createServer((_incoming, outgoing) => {
     const reply = replyOn(outgoing, { always: {}, stallMsMax: 5_000 });
     reply.head(200, headers);
@@ -31,5 +31,12 @@ describe('an answer', () => {
     expect((await answered(body, { 'content-length': String(length) })).equals(body)).toBe(true);
     // Chunked: its length is Node's to count.
     expect((await answered(body, {})).equals(body)).toBe(true);
+  });
+
+  it('in pieces arrives whole, with its length and without', async () => {
+    const body = bytesOf(300_000);
+    const pieces = [body.subarray(0, 1), body.subarray(1, 65_536), body.subarray(65_536, 65_536), body.subarray(65_536)];
+    expect((await answered(pieces, { 'content-length': '300000' })).equals(body)).toBe(true);
+    expect((await answered(pieces, {})).equals(body)).toBe(true);
   });
 });

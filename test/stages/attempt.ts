@@ -2,6 +2,7 @@ import type { Ending } from '../../src/domain/charge.ts';
 import type { Micros } from '../../src/domain/money.ts';
 import type { Rule } from '../../src/domain/policy.ts';
 import { scan, scanLimits } from '../../src/domain/scan.ts';
+import { Scratch } from '../../src/domain/scratch.ts';
 import type { SettleRequest } from '../../src/ports/ledger.ts';
 import type { LiveEntry } from '../../src/ports/live.ts';
 import type { AnswerReceiver } from '../../src/ports/upstreams.ts';
@@ -41,6 +42,9 @@ export interface AttemptTerms {
   readonly method?: string;
   /** Stands in for the ledger's one-time ids. */
   readonly remembers?: (ids: readonly string[]) => Promise<readonly boolean[]>;
+  readonly answerBytesMax?: number;
+  /** Of several attempts, that they read their answers in one. */
+  readonly scratch?: Scratch;
 }
 
 const call = (method: string) =>
@@ -48,7 +52,7 @@ const call = (method: string) =>
 
 /** Begins the attempt; resolves once it was handed to the upstream, or has ended without. */
 export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
-  const { rule, era = 'session', price = held, method = 'tools/call' } = terms;
+  const { rule, era = 'session', price = held, method = 'tools/call', answerBytesMax = 10_000 } = terms;
   const handed = Promise.withResolvers<AnswerReceiver>();
   const settled = Promise.withResolvers<SettleRequest>();
   const faults: string[] = [];
@@ -83,6 +87,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     },
     log: { note: () => undefined, warn: () => undefined, fault: (message: string) => void faults.push(message) },
     metrics: { request: () => undefined },
+    scratch: terms.scratch ?? new Scratch(),
     ledger: {
       remembers: terms.remembers,
       async settle(request: SettleRequest) {
@@ -93,7 +98,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
   };
   const scanned = scan(call(method), scanLimits);
   if (!scanned.ok) throw new Error(scanned.detail);
-  const limits = { upstreamTimeoutMs: 60_000, answerBytesMax: 10_000, eventBytesMax: 10_000, heartbeatMs: 60_000, holdMsMax: 60_000 };
+  const limits = { upstreamTimeoutMs: 60_000, answerBytesMax, eventBytesMax: 10_000, heartbeatMs: 60_000, holdMsMax: 60_000 };
   const admitted = {
     ...{ requestId: 'q1', verb: 'POST', headers: {}, address: '127.0.0.1', at: clock.now(), began: clock.monotonic() },
     ...{
@@ -135,9 +140,10 @@ function createClient(gone: boolean) {
   const leaving: (() => void)[] = [];
   let closed = gone;
   let headSent = false;
-  let text = '';
+  /** As they were given: a client may take them long after. */
+  const given: (Buffer | string)[] = [];
   const write = (chunk: Buffer | string) => {
-    if (!closed) text += String(chunk);
+    if (!closed) given.push(chunk);
     return true;
   };
   return {
@@ -153,8 +159,8 @@ function createClient(gone: boolean) {
         headSent = true;
       },
       write,
-      end(chunk: Buffer | string = '') {
-        write(chunk);
+      end(body: Buffer | string | readonly Buffer[] = '') {
+        for (const piece of typeof body === 'string' || Buffer.isBuffer(body) ? [body] : body) write(piece);
         closed = true;
       },
       cut() {
@@ -163,7 +169,7 @@ function createClient(gone: boolean) {
       onGone: (listener: () => void) => void leaving.push(listener),
       onDrain: () => undefined,
     },
-    got: () => text,
+    got: () => given.map(String).join(''),
     leave() {
       closed = true;
       for (const each of leaving) each();

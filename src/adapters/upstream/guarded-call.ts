@@ -27,86 +27,122 @@ export interface StartedCall extends UpstreamExchange {
  * Carries one call from its place in the queue to its end, and tells the breaker what became of it.
  * @returns undefined where as many wait already as may @throws what `dispatch` throws, where it is called at once
  */
-export function startGuardedCall({ letIn, bulkhead, waitMsMax, receiver, dispatch, ended }: GuardedCall): StartedCall | undefined {
-  let inner: UpstreamExchange | undefined;
-  let begun = false;
-  let over = false;
-  let thrown: { readonly what: unknown } | undefined;
-  let waiting: NodeJS.Timeout | undefined;
-  let place: Place | undefined;
-
-  const finish = (verdict: Verdict): void => {
-    over = true;
-    clearTimeout(waiting);
-    letIn.tell(verdict);
-    ended();
-    place?.leave();
-  };
-  const giveUp = (failure: UpstreamFailure): void => {
-    if (over) return;
-    finish('neither');
-    receiver.onFailure(failure);
-  };
-  const watched = watch({ letIn, long: bulkhead === undefined, receiver, finish });
-  const begin = (): void => {
-    begun = true;
-    clearTimeout(waiting);
-    try {
-      inner = dispatch(watched);
-    } catch (what) {
-      thrown = { what };
-      // Whoever waited has an exchange already, and hears of it there.
-      if (waiting !== undefined) giveUp({ kind: 'unavailable', sent: false, cause: what });
-    }
-  };
-
-  if (bulkhead) {
-    place = bulkhead.enter(begin, { beyond: letIn.trial });
-    if (!place) return undefined;
-  } else begin();
-  if (thrown && !over) {
-    finish('neither');
-    throw thrown.what;
-  }
-  // What ended while it began had no place to leave yet.
-  if (over) place?.leave();
-  if (!begun) waiting = setTimeout(() => giveUp({ kind: 'timeout', sent: false, cause: undefined }), waitMsMax);
-  return {
-    resume: () => inner?.resume(),
-    abort() {
-      if (inner) inner.abort();
-      else giveUp({ kind: 'aborted', sent: false, cause: undefined });
-    },
-    turnAway(cause) {
-      if (!begun) giveUp({ kind: 'unavailable', sent: false, cause });
-    },
-  };
+export function startGuardedCall(terms: GuardedCall): StartedCall | undefined {
+  const call = new Guarded(terms);
+  return call.start(terms.waitMsMax) ? call : undefined;
 }
 
-/** The receiver, with an eye on what the answer tells of the upstream. */
-function watch(options: { letIn: LetIn; long: boolean; receiver: AnswerReceiver; finish: (verdict: Verdict) => void }): AnswerReceiver {
-  const { letIn, long, receiver, finish } = options;
-  let verdict: Verdict | undefined;
-  return {
-    onHead(status, headers) {
-      if (status >= 500) verdict = 'failed';
-      // A stream may last for days: that it has begun is all there is to know, for a trial too, since others wait for its end.
-      else if (long || (letIn.trial && isEvents(headers['content-type']))) {
-        verdict = 'well';
-        letIn.tell('well');
-      }
-      receiver.onHead(status, headers);
-    },
-    onChunk: (chunk) => receiver.onChunk(chunk),
-    onEnd() {
-      finish(verdict ?? 'well');
-      receiver.onEnd();
-    },
-    onFailure(failure) {
-      finish(verdict ?? verdictOf(failure));
-      receiver.onFailure(failure);
-    },
-  };
+/** The call, and the receiver with an eye on what the answer tells of the upstream. A class for the reason that http.ts gives. */
+class Guarded implements StartedCall, AnswerReceiver {
+  private readonly letIn: LetIn;
+  private readonly bulkhead: Bulkhead | undefined;
+  private readonly receiver: AnswerReceiver;
+  private readonly ended: GuardedCall['ended'];
+  /** Until it is called. */
+  private dispatch: Dispatch | undefined;
+  private inner: UpstreamExchange | undefined = undefined;
+  private place: Place | undefined = undefined;
+  private waiting: NodeJS.Timeout | undefined = undefined;
+  private thrown: { readonly what: unknown } | undefined = undefined;
+  private verdict: Verdict | undefined = undefined;
+  private over = false;
+
+  constructor({ letIn, bulkhead, receiver, dispatch, ended }: GuardedCall) {
+    this.letIn = letIn;
+    this.bulkhead = bulkhead;
+    this.receiver = receiver;
+    this.dispatch = dispatch;
+    this.ended = ended;
+  }
+
+  /** False where it found no place. */
+  start(waitMsMax: number): boolean {
+    const { bulkhead, letIn } = this;
+    if (bulkhead) {
+      this.place = bulkhead.enter(() => this.begin(), { beyond: letIn.trial });
+      if (!this.place) return false;
+    } else this.begin();
+    if (this.thrown && !this.over) {
+      this.finish('neither');
+      throw this.thrown.what;
+    }
+    // What ended while it began had no place to leave yet.
+    if (this.over) this.place?.leave();
+    if (this.dispatch) this.waiting = setTimeout(() => this.giveUp({ kind: 'timeout', sent: false, cause: undefined }), waitMsMax);
+    return true;
+  }
+
+  resume(): void {
+    this.inner?.resume();
+  }
+
+  abort(): void {
+    if (this.inner) this.inner.abort();
+    else this.giveUp({ kind: 'aborted', sent: false, cause: undefined });
+  }
+
+  turnAway(cause: unknown): void {
+    if (this.dispatch) this.giveUp({ kind: 'unavailable', sent: false, cause });
+  }
+
+  onHead(...[status, headers]: Parameters<AnswerReceiver['onHead']>): void {
+    const { letIn } = this;
+    if (status >= 500) this.verdict = 'failed';
+    // A stream may last for days: that it has begun is all there is to know, for a trial too, since others wait for its end.
+    else if (!this.bulkhead || (letIn.trial && isEvents(headers['content-type']))) {
+      this.verdict = 'well';
+      letIn.tell('well');
+    }
+    this.receiver.onHead(status, headers);
+  }
+
+  onChunk(chunk: Buffer): boolean {
+    return this.receiver.onChunk(chunk);
+  }
+
+  onEnd(): void {
+    this.finish(this.verdict ?? 'well');
+    this.receiver.onEnd();
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    this.finish(this.verdict ?? verdictOf(failure));
+    this.receiver.onFailure(failure);
+  }
+
+  private begin(): void {
+    const { dispatch } = this;
+    if (!dispatch) return;
+    this.dispatch = undefined;
+    const hasWaited = this.waiting !== undefined;
+    this.stopWaiting();
+    try {
+      this.inner = dispatch(this);
+    } catch (what) {
+      this.thrown = { what };
+      // Whoever waited has an exchange already, and hears of it there.
+      if (hasWaited) this.giveUp({ kind: 'unavailable', sent: false, cause: what });
+    }
+  }
+
+  private giveUp(failure: UpstreamFailure): void {
+    if (this.over) return;
+    this.finish('neither');
+    this.receiver.onFailure(failure);
+  }
+
+  private finish(verdict: Verdict): void {
+    this.over = true;
+    this.stopWaiting();
+    this.letIn.tell(verdict);
+    this.ended();
+    this.place?.leave();
+  }
+
+  private stopWaiting(): void {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+  }
 }
 
 /** Who breaks off on this side, and who waits in vain for a connection, says nothing about the upstream. */

@@ -75,18 +75,7 @@ function openTarget(url: string, limits: UpstreamPoolLimits, connections: number
 
 /** One attempt over a pool. @param path with its query, where it has one */
 export function exchange(pool: Pool, path: string, request: UpstreamRequest, receiver: AnswerReceiver): UpstreamExchange {
-  let controller: Dispatcher.DispatchController | undefined;
-  let aborted = false;
-  let ended = false;
-  /** undici calls onRequestStart just before it writes; a failure before that certainly sent nothing. */
-  let sent = false;
-  let waiting: NodeJS.Timeout | undefined;
-  const fail = (failure: UpstreamFailure) => {
-    if (ended) return;
-    ended = true;
-    clearTimeout(waiting);
-    receiver.onFailure(failure);
-  };
+  const running = new Exchange(receiver);
   pool.dispatch(
     {
       path,
@@ -98,46 +87,85 @@ export function exchange(pool: Pool, path: string, request: UpstreamRequest, rec
       // undici re-sends idempotent requests when a connection closes under them; nothing here is.
       idempotent: false,
     },
-    {
-      onRequestStart(started) {
-        controller = started;
-        clearTimeout(waiting);
-        if (aborted) return started.abort(new Error('the client is gone'));
-        sent = true;
-      },
-      onResponseStart(_controller, status, headers) {
-        if (status >= 200) receiver.onHead(status, headers);
-      },
-      onResponseData(current, chunk) {
-        if (!receiver.onChunk(chunk)) current.pause();
-      },
-      onResponseEnd() {
-        if (ended) return;
-        ended = true;
-        receiver.onEnd();
-      },
-      onResponseError(_controller, cause) {
-        fail({ kind: aborted ? 'aborted' : kindOf(cause, sent), sent, cause });
-      },
-    },
+    running,
   );
-  // undici counts from when a request is written; one that waits for a connection would wait for as long as others keep them.
-  if (!controller && !ended) {
-    waiting = setTimeout(() => {
-      aborted = true;
-      fail({ kind: 'timeout', sent: false, cause: undefined });
-    }, request.headTimeoutMs);
+  running.waitForConnection(request.headTimeoutMs);
+  return running;
+}
+
+/** What undici tells of one attempt. A class, since thousands of streams may be open: each closure would be one more thing that every stream keeps. */
+class Exchange implements UpstreamExchange, Dispatcher.DispatchHandler {
+  private readonly receiver: AnswerReceiver;
+  private controller: Dispatcher.DispatchController | undefined = undefined;
+  private aborted = false;
+  private ended = false;
+  /** undici calls onRequestStart just before it writes; a failure before that certainly sent nothing. */
+  private sent = false;
+  private waiting: NodeJS.Timeout | undefined = undefined;
+
+  constructor(receiver: AnswerReceiver) {
+    this.receiver = receiver;
   }
-  return {
-    resume: () => controller?.resume(),
-    abort() {
-      if (ended || aborted) return;
-      aborted = true;
-      if (controller) return controller.abort(new Error('the client is gone'));
-      // Still waiting for a connection: the client need not wait with it.
-      fail({ kind: 'aborted', sent: false, cause: undefined });
-    },
-  };
+
+  onRequestStart(started: Dispatcher.DispatchController): void {
+    this.controller = started;
+    this.stopWaiting();
+    if (this.aborted) started.abort(new Error('the client is gone'));
+    else this.sent = true;
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    // Nobody reads them again, and they keep the whole of what was read with them for as long as a stream is open.
+    controller.rawHeaders = null;
+    if (status >= 200) this.receiver.onHead(status, headers);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.receiver.onChunk(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.receiver.onEnd();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, cause: Error): void {
+    this.fail({ kind: this.aborted ? 'aborted' : kindOf(cause, this.sent), sent: this.sent, cause });
+  }
+
+  /** undici counts from when a request is written; one that waits for a connection would wait for as long as others keep them. */
+  waitForConnection(msMax: number): void {
+    if (this.controller || this.ended) return;
+    this.waiting = setTimeout(() => {
+      this.aborted = true;
+      this.fail({ kind: 'timeout', sent: false, cause: undefined });
+    }, msMax);
+  }
+
+  resume(): void {
+    this.controller?.resume();
+  }
+
+  abort(): void {
+    if (this.ended || this.aborted) return;
+    this.aborted = true;
+    if (this.controller) this.controller.abort(new Error('the client is gone'));
+    // Still waiting for a connection: the client need not wait with it.
+    else this.fail({ kind: 'aborted', sent: false, cause: undefined });
+  }
+
+  private fail(failure: UpstreamFailure): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.stopWaiting();
+    this.receiver.onFailure(failure);
+  }
+
+  private stopWaiting(): void {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+  }
 }
 
 function kindOf(cause: Error, sent: boolean): UpstreamFailure['kind'] {

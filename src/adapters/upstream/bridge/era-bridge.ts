@@ -86,11 +86,13 @@ function serve(ports: BridgePorts, leg: Leg, request: UpstreamRequest): Promise<
 
 function watching({ eras }: BridgePorts, request: UpstreamRequest, receiver: AnswerReceiver): AnswerReceiver {
   return {
-    ...receiver,
     onHead(status, headers) {
       if (contradictions.has(status)) eras.doubt(request, request.era);
       receiver.onHead(status, headers);
     },
+    onChunk: (chunk) => receiver.onChunk(chunk),
+    onEnd: () => receiver.onEnd(),
+    onFailure: (failure) => receiver.onFailure(failure),
   };
 }
 

@@ -92,7 +92,8 @@ export function startLeg(
 /** The same receiver, with something to do once the exchange is over. */
 export function afterwards(receiver: AnswerReceiver, act: () => void): AnswerReceiver {
   return {
-    ...receiver,
+    onHead: (status, headers) => receiver.onHead(status, headers),
+    onChunk: (chunk) => receiver.onChunk(chunk),
     onEnd() {
       receiver.onEnd();
       act();
