@@ -62,7 +62,10 @@ function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, piece
   const finish = (shown: Buffer): RelayEnd => {
     if (reply.closed) return { ...weighed, status: 'client-gone' };
     // Untouched: what was scanned goes out as it came, and the scratch is free for the next answer (I4: these are the bytes that were put together).
-    send(ports, admitted, answer, { length: shown.length, body: inPieces && shown === body ? pieces : shown });
+    const untouched = inPieces && shown === body;
+    // What was made of it may be a part of the same memory, and may have to wait for the client.
+    if (inPieces && !untouched) ports.scratch.keep();
+    send(ports, admitted, answer, { length: shown.length, body: untouched ? pieces : shown });
     return { status, ...weighed };
   };
   const shown = showAnswer(ports, admitted, { asked, message });
