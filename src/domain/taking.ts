@@ -1,6 +1,5 @@
 import type { Calendar } from './calendar.ts';
 import type { KeyRecord } from './key.ts';
-import type { KeyLimits } from './known-limits.ts';
 import { type AccountLimits, accountLimitsOf, countsAgainst, type Limit, limitsOf, windowOf } from './limits.ts';
 import { checkTotals, type TotalShare, totalCounter, totalName } from './totals.ts';
 
@@ -46,7 +45,6 @@ export interface Call {
  * parent up, the account's, and the running totals. Pure: whoever commits it must know that the records are still the stored ones.
  * @param options.keys  the key, then its ancestors
  * @param options.account  the account's limits, for a live key that has one
- * @param options.keyLimits  where the limits of keys are known already; else they are worked out
  * @throws Error for totals that contradict themselves
  */
 export function planTakings(options: {
@@ -54,13 +52,12 @@ export function planTakings(options: {
   account: AccountLimits | undefined;
   call: Call;
   calendar: Calendar;
-  keyLimits?: KeyLimits;
 }): Taking[] {
-  const { keys, account, call, calendar, keyLimits = (key, at) => limitsOf(key, calendar, at) } = options;
+  const { keys, account, call, calendar } = options;
   const { now, totals = [] } = call;
   checkTotals(totals);
   const counted = call.counts
-    ? [...keys.flatMap((key) => keyLimits(key, now)), ...(account ? accountLimitsOf(account, calendar, now) : [])]
+    ? [...keys.flatMap((key) => limitsOf(key, calendar, now)), ...(account ? accountLimitsOf(account, calendar, now) : [])]
     : [];
   return [...takingsOf(counted, call), ...totalTakings(totals, { holder: totalsHolder(keys), calendar, now })];
 }

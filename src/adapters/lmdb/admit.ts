@@ -1,5 +1,6 @@
 import { breachFacts } from '../../domain/breach-facts.ts';
 import { deadReason, type KeyRecord } from '../../domain/key.ts';
+import type { Plans } from '../../domain/known-plans.ts';
 import { formatMicros } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 import { checkAdmit, endedMsKept } from '../../domain/reservation.ts';
@@ -11,10 +12,11 @@ import { type Books, openBooks } from './books.ts';
 import { learntTotals } from './known-totals.ts';
 import type { Hold } from './reservation.ts';
 import type { Tables } from './tables.ts';
-import { judgeLimits, type LimitTerms } from './take.ts';
+import { judgeLimits } from './take.ts';
 
 /** What every commit of a ledger needs besides its request. */
-export interface LedgerTerms extends LimitTerms {
+export interface LedgerTerms {
+  readonly plans: Plans;
   /** The process life that owns the holds it takes. */
   readonly owner: string;
   /** Percentages at which limits are reported, in rising order. */
@@ -26,7 +28,7 @@ export interface LedgerTerms extends LimitTerms {
  * the writes. Refusals by death or limit are recorded in the same commit; `stale` writes nothing.
  * @throws Error, before any write, for requests that contradict themselves
  */
-export function admit(tables: Tables, { calendar, keyLimits, owner, thresholds }: LedgerTerms, request: AdmitRequest): AdmitResult {
+export function admit(tables: Tables, { plans, owner, thresholds }: LedgerTerms, request: AdmitRequest): AdmitResult {
   checkAdmit(request);
   checkTotals(request.totals ?? []);
   const answered = replay(tables, request.reservationId);
@@ -34,14 +36,14 @@ export function admit(tables: Tables, { calendar, keyLimits, owner, thresholds }
   const line = judgeLine(tables, request);
   const books = openBooks(tables, thresholds());
   if ('answer' in line) return line.answer.kind === 'stale' ? line.answer : refuse(tables, { books, request, answer: line.answer });
-  const judged = judgeLimits(books, { calendar, keyLimits, call: request, keys: line.keys });
+  const judged = judgeLimits(books, { plans, call: request, keys: line.keys });
   if ('breach' in judged) {
     const reached = judged.by ? books.usedUp(judged.by.taking, judged.by.limit) : [];
     return refuse(tables, { books, request, answer: { kind: 'limited', breach: judged.breach }, reached });
   }
-  const { takings, over, paying } = judged;
+  const { plan, over, paying } = judged;
   const { reservationId, price, now } = request;
-  const reached = takings.flatMap((taking) => {
+  const reached = plan.takings.flatMap((taking) => {
     const { amount } = taking;
     return books.add(taking, taking.settling === 'at-once' ? { spent: amount, held: 0 } : { spent: 0, held: amount });
   });
@@ -54,7 +56,7 @@ export function admit(tables: Tables, { calendar, keyLimits, owner, thresholds }
     keyId: request.key.id,
     until: request.holdUntil,
     price,
-    takings: takings.filter(({ settling }) => settling !== 'at-once'),
+    takings: plan.held,
     ...(paying && { accountId: paying.id }),
     ...(request.onExpiry === 'none' && { onExpiry: 'none' }),
     intentAt: readHead(tables).position + 1,

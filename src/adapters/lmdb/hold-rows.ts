@@ -31,6 +31,7 @@ interface Held {
 export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Table<Hold, string> & Gathering {
   const rows = new TurnoverMap<string, Row>();
   const held = new TurnoverMap<string, Held>();
+  const holdText = createHoldTexts();
   let touched: Row[] = [];
   let added: Held[] = [];
   let open = false;
@@ -71,6 +72,14 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
     one.row.members.splice(one.row.members.indexOf(one), 1);
     touch(one.row);
     one.row = undefined;
+  };
+  const textOf = ({ members }: Row): string => {
+    let text = '';
+    for (const one of members) {
+      one.text ??= holdText(one.hold);
+      text += text === '' ? `[${one.text}` : `,${one.text}`;
+    }
+    return sealRow(`${text}]`);
   };
   const write = (row: Row): void => {
     row.touched = false;
@@ -155,13 +164,17 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
   };
 }
 
-function textOf({ members }: Row): string {
-  let text = '';
-  for (const one of members) {
-    one.text ??= JSON.stringify(one.hold);
-    text += text === '' ? `[${one.text}` : `,${one.text}`;
-  }
-  return sealRow(`${text}]`);
+/** Prints holds. Calls of one kind hold the same takings, which are most of the text and are printed once. */
+function createHoldTexts(): (hold: Hold) => string {
+  const known = new WeakMap<Hold['takings'], string>();
+  return ({ takings, ...rest }) => {
+    let text = known.get(takings);
+    if (text === undefined) {
+      text = JSON.stringify(takings);
+      known.set(takings, text);
+    }
+    return `${JSON.stringify(rest).slice(0, -1)},"takings":${text}}`;
+  };
 }
 
 /** Ids are ASCII, so their order is that of the database. */

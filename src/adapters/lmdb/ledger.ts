@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createKnownLimits } from '../../domain/known-limits.ts';
+import type { Calendar } from '../../domain/calendar.ts';
+import { createKnownPlans } from '../../domain/known-plans.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger, LimitBreach } from '../../ports/ledger.ts';
@@ -15,8 +16,13 @@ import { judgeLimits } from './take.ts';
 import { usage } from './usage.ts';
 
 /** The ledger port on LMDB: each act is one commit. */
-export function createLedger({ tables, clock, ...given }: { tables: Tables; clock: Clock } & Omit<LedgerTerms, 'keyLimits'>): Ledger {
-  const terms: LedgerTerms = { ...given, keyLimits: createKnownLimits(given.calendar) };
+export function createLedger({
+  tables,
+  clock,
+  calendar,
+  ...given
+}: { tables: Tables; clock: Clock; calendar: Calendar } & Omit<LedgerTerms, 'plans'>): Ledger {
+  const terms: LedgerTerms = { ...given, plans: createKnownPlans(calendar) };
   return {
     admit: (request) => tables.commit(() => admit(tables, terms, request)),
     preview: async (request) => preview(tables, terms, request),
@@ -32,13 +38,13 @@ export function createLedger({ tables, clock, ...given }: { tables: Tables; cloc
     limitAccount: (request) => tables.commit(() => limitAccount(tables, request)),
     credit: (request) => tables.commit(() => changeBalance(tables, { ...request, kind: 'credit' })),
     adjust: (request) => tables.commit(() => changeBalance(tables, { ...request, kind: 'adjustment' })),
-    usage: async (request) => usage(tables, terms.calendar, request),
+    usage: async (request) => usage(tables, calendar, request),
   };
 }
 
-function preview(tables: Tables, { calendar, keyLimits }: LedgerTerms, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
+function preview(tables: Tables, { plans }: LedgerTerms, request: Parameters<Ledger['preview']>[0]): LimitBreach | undefined {
   const { key, ancestors } = request;
-  const judged = judgeLimits(openBooks(tables, []), { calendar, keyLimits, call: request, keys: [key, ...ancestors] });
+  const judged = judgeLimits(openBooks(tables, []), { plans, call: request, keys: [key, ...ancestors] });
   return 'breach' in judged ? judged.breach : undefined;
 }
 

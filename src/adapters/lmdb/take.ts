@@ -1,15 +1,8 @@
-import type { Calendar } from '../../domain/calendar.ts';
 import type { KeyRecord } from '../../domain/key.ts';
-import type { KeyLimits } from '../../domain/known-limits.ts';
-import { hasRoom, payingAccount, planTakings, type Taking, type TakingLimit } from '../../domain/taking.ts';
+import type { Plan, Plans } from '../../domain/known-plans.ts';
+import { hasRoom, payingAccount, type Taking, type TakingLimit } from '../../domain/taking.ts';
 import type { Account, AdmitRequest, LimitBreach } from '../../ports/ledger.ts';
 import type { Books } from './books.ts';
-
-/** How limits are told. */
-export interface LimitTerms {
-  readonly calendar: Calendar;
-  readonly keyLimits: KeyLimits;
-}
 
 /** What a call asks of limits. */
 export type Call = Pick<AdmitRequest, 'counts' | 'tool' | 'price' | 'totals' | 'now'>;
@@ -18,7 +11,7 @@ export type Call = Pick<AdmitRequest, 'counts' | 'tool' | 'price' | 'totals' | '
 export type Judged =
   | { readonly breach: LimitBreach; readonly by?: { readonly taking: Taking; readonly limit: TakingLimit } }
   | {
-      readonly takings: readonly Taking[];
+      readonly plan: Plan;
       /** Soft limits that the call goes beyond. */
       readonly over: readonly string[];
       /** The account that holds the price, where one pays. */
@@ -32,12 +25,13 @@ export type Judged =
  */
 export function judgeLimits(
   books: Books,
-  { calendar, keyLimits, call, keys }: LimitTerms & { call: Call; keys: readonly [KeyRecord, ...KeyRecord[]] },
+  { plans, call, keys }: { plans: Plans; call: Call; keys: readonly [KeyRecord, ...KeyRecord[]] },
 ): Judged {
   const [key] = keys;
   const accountId = payingAccount(key);
   const account = accountId === undefined ? undefined : books.account(accountId);
-  const takings = planTakings({ keys, account, call, calendar, keyLimits });
+  const plan = plans({ keys, account, call });
+  const { takings } = plan;
   const over = new Set<string>();
   for (const taking of takings) {
     const standing = books.standing(taking);
@@ -48,9 +42,9 @@ export function judgeLimits(
     }
   }
   const { price } = call;
-  if (price === 0 || accountId === undefined) return { takings, over: [...over], paying: undefined };
+  if (price === 0 || accountId === undefined) return { plan, over: [...over], paying: undefined };
   const { balance, held } = account ?? { balance: 0, held: 0 };
-  if (account && price <= balance - held) return { takings, over: [...over], paying: account };
+  if (account && price <= balance - held) return { plan, over: [...over], paying: account };
   const limitName = `account:${accountId} balance`;
   return { breach: { reason: 'BALANCE_EXHAUSTED', limitName, unit: 'micros', limit: balance, spent: 0, held } };
 }
