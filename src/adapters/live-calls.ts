@@ -1,6 +1,6 @@
 import { createCounts } from '../domain/counts.ts';
 import { Denial } from '../domain/denial.ts';
-import { deadReason, holdsSecret } from '../domain/key.ts';
+import { lineDeath, openingDeath } from '../domain/line-death.ts';
 import { TurnoverMap } from '../domain/turnover-map.ts';
 import type { Caller, Callers } from '../ports/callers.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -75,9 +75,12 @@ export function createLiveCalls(options: {
     const caller = await Promise.race([callers.byId(key.id), late]);
     storeHeardAt = clock.monotonic();
     if (caller) key.ancestors ??= caller.key.parentIds;
+    const now = clock.now();
+    // Once for all: thousands of streams may be of one key.
+    const dead = caller ? lineDeath(caller, now) : 'TOKEN_REVOKED';
     for (const running of concerned) {
       const { entry } = running;
-      const death = deathOf(entry, caller, clock.now());
+      const death = dead ?? (caller && openingDeath(entry, caller.key, now));
       if (death) entry.cut(death);
       else if (caller && running.judgedBy !== caller) {
         running.judgedBy = caller;
@@ -202,16 +205,4 @@ export function createLiveCalls(options: {
 
 function isStreaming(entry: LiveEntry): boolean {
   return entry.kind === 'stream' || entry.streaming();
-}
-
-/** Why this entry may not go on; undefined while it may. @param caller its key from newest records, undefined where it is gone */
-function deathOf(entry: LiveEntry, caller: Caller | undefined, now: number): Parameters<LiveEntry['cut']>[0] | undefined {
-  if (!caller) return 'TOKEN_REVOKED';
-  for (const key of [caller.key, ...caller.ancestors]) {
-    const reason = deadReason(key, now);
-    if (reason) return reason;
-  }
-  // The key lives on, but what it was opened with may have ended: a secret by rotation, an access token by its age.
-  if (entry.digest !== undefined && !holdsSecret(caller.key, { digest: entry.digest, now })) return 'TOKEN_REVOKED';
-  return entry.expiresAt !== undefined && now >= entry.expiresAt ? 'TOKEN_EXPIRED' : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Ended } from '../../src/adapters/lmdb/reservation.ts';
+import type { Ended, Hold } from '../../src/adapters/lmdb/reservation.ts';
 import type { Range, Table, Tables } from '../../src/adapters/lmdb/tables.ts';
 import { createTimeTexts } from '../../src/domain/time-texts.ts';
 
@@ -11,6 +11,7 @@ export function memoryTables(): Tables {
   const keys: Tables['keys'] = table();
   const due: Tables['due'] = table();
   const ended = table<Ended, string>();
+  const holds = table<Hold, string>();
   return {
     meta: table(),
     keys,
@@ -22,7 +23,13 @@ export function memoryTables(): Tables {
     pins: table(),
     pinTexts: table(),
     replays: table(),
-    holds: table(),
+    holds: {
+      ...holds,
+      expired: (now, max) => {
+        const due = [...holds.getRange({})].filter(({ value }) => value.until <= now);
+        return due.slice(0, max).map(({ key }) => key);
+      },
+    },
     ended: {
       get: (id) => ended.get(id),
       put: (id, end) => {

@@ -3,7 +3,7 @@ import type { Gathering } from './gathered.ts';
 import type { Rows } from './journal-rows.ts';
 import type { Hold } from './reservation.ts';
 import { openRow, sealRow } from './row-text.ts';
-import type { Range, Table } from './tables.ts';
+import type { Holds, Range } from './tables.ts';
 
 /** Holds that share a row: more would make a row dearer to write anew when one of them ends. */
 const rowHoldsMax = 16;
@@ -28,7 +28,7 @@ interface Held {
  * for as long as it alone changes the store, so a settle reads and parses nothing. A hold by itself, as stores of version 3 have them, is a row too.
  * @param damaged what is thrown where a row is not what was written
  */
-export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Table<Hold, string> & Gathering {
+export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Holds & Gathering {
   const rows = new TurnoverMap<string, Row>();
   const held = new TurnoverMap<string, Held>();
   const holdText = createHoldTexts();
@@ -148,6 +148,15 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
         held.delete(id);
         leaveRow(known);
       }),
+    expired(now, max) {
+      if (open) load();
+      const ids: string[] = [];
+      // Looked through every second or two, whatever runs: without an order, which thousands of streams would make dear.
+      for (const hold of open ? held.values().map((one) => one.hold) : stored()) {
+        if (hold.until <= now && ids.length < max) ids.push(hold.id);
+      }
+      return ids;
+    },
     getRange: entries,
     getKeys: (range) => entries(range).map(({ key }) => key),
     begin(kept) {

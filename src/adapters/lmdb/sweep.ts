@@ -23,7 +23,7 @@ type Terms = Pick<LedgerTerms, 'thresholds'> & { readonly now: number };
 export function sweepDue(tables: Tables, terms: Terms): { captured: number; more: boolean } {
   const { due, more } = dueAt(tables, terms.now);
   const of = (wanted: DueKind): string[] => due.filter(({ key }) => key[1] === wanted).flatMap(({ ids }) => ids);
-  const expired = expiredHolds(tables, terms.now);
+  const expired = tables.holds.expired(terms.now, sweepBatchMax);
   const capture = prepareCapture(tables, expired, terms);
   for (const { key } of due) tables.due.remove(key);
   for (const id of of('ended')) tables.ended.forget(id);
@@ -46,17 +46,6 @@ function dueAt(tables: Tables, now: number): { due: { key: DueKey; ids: string[]
     if (key[1] === 'group') groups += 1;
   }
   return { due, more: false };
-}
-
-/** There are as many holds as calls run, so all are looked through: an order of their ends would cost every call two entries of the database. */
-function expiredHolds(tables: Tables, now: number): string[] {
-  const ids: string[] = [];
-  for (const { value } of tables.holds.getRange({})) {
-    if (value.until > now) continue;
-    ids.push(value.id);
-    if (ids.length >= sweepBatchMax) break;
-  }
-  return ids;
 }
 
 /** Captures the holds named that are still there, to be run inside one commit. */

@@ -45,6 +45,12 @@ export interface PinTexts {
 
 export type CheckpointKey = [partition: string, seq: number, signature: string];
 
+/** The holds of calls that run. */
+export interface Holds extends Table<Hold, string> {
+  /** Ids of those that may be captured at `now`, at most `max`, in no order. */
+  expired(now: number, max: number): string[];
+}
+
 /** Every table of the one environment. They share commits. */
 export interface Tables {
   /** Schema version, epoch, journal head, ends of imported partitions, gateway claim, fingerprints, progress of duties, revisions of pins, import under way. */
@@ -65,7 +71,7 @@ export interface Tables {
   readonly pinTexts: Table<PinTexts, string>;
   /** SHA-256 of an idempotency id to the attempt under it. */
   readonly replays: Table<Attempt, string>;
-  readonly holds: Table<Hold, string>;
+  readonly holds: Holds;
   readonly ended: EndedReservations;
   readonly due: Table<DueIds, DueKey>;
   readonly accounts: Table<Account, string>;

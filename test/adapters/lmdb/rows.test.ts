@@ -158,6 +158,18 @@ describe('rows of holds', () => {
     expect(stored()).toEqual(['a', 'b', 'c']);
   });
 
+  test('those that expired are told, in a commit and outside of one, as many as are asked for', () => {
+    const { holds, commit } = setUp();
+    commit(() => {
+      for (let at = 0; at < 40; at += 1) holds.put(`h${at}`, hold(`h${at}`, at));
+      expect(holds.expired(1, 9).sort()).toEqual(['h0', 'h1']);
+    });
+    expect([holds.expired(-1, 9), holds.expired(100, 7).length]).toEqual([[], 7]);
+    commit(() => holds.remove('h0'));
+    expect(holds.expired(1, 9)).toEqual(['h1']);
+    commit(() => expect(holds.expired(100, 99)).toHaveLength(39));
+  });
+
   test('what another process changed is read anew', () => {
     const { under, holds, commit } = setUp();
     commit(() => put(holds, 'a', 'b'));
