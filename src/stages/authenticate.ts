@@ -1,5 +1,5 @@
 import { Denial } from '../domain/denial.ts';
-import { deadReason } from '../domain/key.ts';
+import { lineDeath } from '../domain/line-death.ts';
 import type { Caller } from '../ports/callers.ts';
 import { failClosed } from './fail-closed.ts';
 import type { Ports } from './ports.ts';
@@ -37,10 +37,8 @@ export function refuseDead(caller: Caller, now: number): void {
   if (caller.accessToken && now >= caller.accessToken.expiresAt) {
     throw new Denial('TOKEN_EXPIRED', { facts: { keyId: caller.key.id } });
   }
-  for (const key of [caller.key, ...caller.ancestors]) {
-    const reason = deadReason(key, now);
-    if (reason) throw new Denial(reason, { facts: { keyId: caller.key.id } });
-  }
+  const reason = lineDeath(caller, now);
+  if (reason) throw new Denial(reason, { facts: { keyId: caller.key.id } });
 }
 
 /** Guessing is hopeless at 256 bits, but it is noise: an address that keeps failing is told to slow down. Good keys are never held up by it. */
