@@ -10,6 +10,8 @@ export interface RawSession {
   send(message: object | string): Promise<{ status: number; messages: Record<string, unknown>[]; json: Posted; text: string }>;
   /** One tool call, answered or refused. @returns the parsed text of the result's first part */
   call(name: string, args?: Record<string, unknown>, more?: { id?: string | number; meta?: object }): Promise<unknown>;
+  /** One message, and its answer as it comes. */
+  follow(message: object): Promise<OpenStream>;
   /** Opens the session's own stream. */
   listen(): Promise<OpenStream>;
   /** DELETE. @returns the status */
@@ -55,6 +57,11 @@ export async function beginSession(url: string, key: string, capabilities: objec
       if (!json.result) throw Object.assign(new Error(`${status} ${JSON.stringify(json.error)}`), { status, error: json.error });
       const [part] = json.result['content'] as { text: string }[];
       return JSON.parse(part?.text ?? 'null');
+    },
+    follow(message) {
+      const accept = 'application/json, text/event-stream';
+      const sent = { ...headers, accept, authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+      return openStream(url, { method: 'POST', headers: sent, body: JSON.stringify(message) });
     },
     listen: () => openStream(url, { headers: { ...headers, accept: 'text/event-stream', authorization: `Bearer ${key}` } }),
     async end() {

@@ -110,16 +110,16 @@ describe('one child for all', () => {
   it('asks the one client whose call runs, and nobody where that cannot be told', async () => {
     const [first, second] = await pair();
     const held = (await first.listen()).text;
-    const asking = second.send(toolCall('ask', {}, 'ask'));
-    // It asks while no other client's call runs; the handshake of the next one is such a call.
-    await reached(second, 'ask');
-    // It went out on the call's own stream; the answer comes from another connection, as SDK clients do it.
+    const asking = await second.follow(toolCall('ask', {}, 'ask'));
+    // It asks while no other call runs; even the handshake of the next client is one. It goes out on the call's own stream; the answer comes from another
+    // connection, as SDK clients do it.
+    await asking.seen(/sampling\/createMessage/);
     const other = await connect({ sampling: () => ({ role: 'assistant', model: 'mine', content: { type: 'text', text: 'hi' } }) });
     expect(held()).not.toContain('sampling');
     const blocked = textOf(await other.callTool({ name: 'ask', arguments: {} }));
     expect(blocked).toMatchObject({ error: { code: -31409 } });
     await second.end();
-    expect((await asking).messages.map(({ method }) => method)).toContain('sampling/createMessage');
+    await asking.ended;
     expect(textOf(await other.callTool({ name: 'ask', arguments: {} }))).toMatchObject({ result: { model: 'mine' } });
     await other.close();
   });
