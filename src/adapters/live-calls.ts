@@ -77,7 +77,7 @@ export function createLiveCalls(options: {
     if (caller) key.ancestors ??= caller.key.parentIds;
     const now = clock.now();
     // Once for all: thousands of streams may be of one key.
-    const dead = caller ? lineDeath(caller, now) : 'TOKEN_REVOKED';
+    const dead = caller ? lineDeath([caller.key, ...caller.ancestors], now) : 'TOKEN_REVOKED';
     for (const running of concerned) {
       const { entry } = running;
       const death = dead ?? (caller && openingDeath(entry, caller.key, now));

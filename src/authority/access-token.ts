@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose';
 import { accessTokenMsMax, accessTokenType, bindingOf, scopeCharactersMax } from '../domain/access-token.ts';
 import { Denial } from '../domain/denial.ts';
-import { deadReason } from '../domain/key.ts';
+import { lineDeath } from '../domain/line-death.ts';
 import { compileScopes, isWithin, type ScopeOrder } from '../domain/scope.ts';
 import type { Caller } from '../ports/callers.ts';
 import type { Authority } from './authority.ts';
@@ -68,10 +68,8 @@ function refuseCaller({ key, ancestors, accessToken }: Caller, now: number): voi
     // Else one token would give the next for ever, and a leaked one would never end.
     throw new Denial('WRONG_KEY_KIND', { detail: 'An access token gives no other access token. Send the key itself.' });
   }
-  for (const each of [key, ...ancestors]) {
-    const reason = deadReason(each, now);
-    if (reason) throw new Denial(reason, { facts: { keyId: key.id } });
-  }
+  const reason = lineDeath([key, ...ancestors], now);
+  if (reason) throw new Denial(reason, { facts: { keyId: key.id } });
 }
 
 /** Milliseconds, or what is wrong with the text. */

@@ -2,12 +2,9 @@ import { deadReason, holdsSecret, type KeyRecord } from './key.ts';
 
 type Death = NonNullable<ReturnType<typeof deadReason>>;
 
-/** Why nothing of a key may go on; undefined while it may. A key is as dead as the deadest of its ancestors (I7). */
-export function lineDeath(
-  { key, ancestors }: { readonly key: KeyRecord; readonly ancestors: readonly KeyRecord[] },
-  now: number,
-): Death | undefined {
-  for (const each of [key, ...ancestors]) {
+/** Why nothing of a key may go on; undefined while it may. A key is as dead as the deadest of its ancestors (I7). @param line the key, then its ancestors */
+export function lineDeath(line: readonly KeyRecord[], now: number): Death | undefined {
+  for (const each of line) {
     const reason = deadReason(each, now);
     if (reason) return reason;
   }

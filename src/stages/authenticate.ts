@@ -37,7 +37,7 @@ export function refuseDead(caller: Caller, now: number): void {
   if (caller.accessToken && now >= caller.accessToken.expiresAt) {
     throw new Denial('TOKEN_EXPIRED', { facts: { keyId: caller.key.id } });
   }
-  const reason = lineDeath(caller, now);
+  const reason = lineDeath([caller.key, ...caller.ancestors], now);
   if (reason) throw new Denial(reason, { facts: { keyId: caller.key.id } });
 }
 

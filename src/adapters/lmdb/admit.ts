@@ -1,6 +1,7 @@
 import { breachFacts } from '../../domain/breach-facts.ts';
-import { deadReason, type KeyRecord } from '../../domain/key.ts';
+import type { KeyRecord } from '../../domain/key.ts';
 import type { Plans } from '../../domain/known-plans.ts';
+import { lineDeath } from '../../domain/line-death.ts';
 import { formatMicros } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 import { checkAdmit, endedMsKept } from '../../domain/reservation.ts';
@@ -90,10 +91,8 @@ function judgeLine(tables: Tables, request: AdmitRequest): Line {
     if (!ancestor) return { answer: { kind: 'dead', reason: 'TOKEN_INVALID' } };
     keys.push(ancestor);
   }
-  for (const each of keys) {
-    const reason = deadReason(each, request.now);
-    if (reason) return { answer: { kind: 'dead', reason } };
-  }
+  const reason = lineDeath(keys, request.now);
+  if (reason) return { answer: { kind: 'dead', reason } };
   const asked = ({ id }: KeyRecord) => (id === request.key.id ? request.key : request.ancestors.find((each) => each.id === id));
   return keys.every((each) => asked(each)?.revision === each.revision) ? { keys } : { answer: { kind: 'stale' } };
 }

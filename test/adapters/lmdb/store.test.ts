@@ -55,6 +55,25 @@ test('everything is there after closing and opening, and the file grows by itsel
   await second.close();
 });
 
+test('pages that were freed are used again, however many there are', async () => {
+  const clock = steppedClock();
+  const store = await openIn(folder, { clock, serving: true });
+  const size = (): number => statSync(join(folder, 'store', 'data.mdb')).size;
+  const fill = async (): Promise<void> => {
+    for (let round = 0; round < 40; round += 1) {
+      await Promise.all(Array.from({ length: 100 }, () => store.ledger.record({ kind: 'call.refused', fact: 'x'.repeat(4000) })));
+    }
+  };
+  await fill();
+  const full = size();
+  clock.step(minute);
+  await store.journal.prune({ before: clock.now(), now: clock.now() });
+  await fill();
+  expect(full).toBeGreaterThan(15_000_000);
+  expect(size()).toBeLessThan(1.2 * full);
+  await store.close();
+});
+
 describe('one gateway', () => {
   test('a second life in the same process is refused until the first has closed', async () => {
     const first = await openIn(folder, { instance: 'one', serving: true });
