@@ -52,6 +52,8 @@ export function memoryTables(): Tables {
       return body();
     },
     timeText: createTimeTexts(),
+    readable: async () => undefined,
+    catchUp: async () => undefined,
     refresh: () => undefined,
   };
 }

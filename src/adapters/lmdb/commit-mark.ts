@@ -8,6 +8,8 @@ import { randomUUID } from 'node:crypto';
 export interface CommitMark {
   /** To be asked once in each commit, at its beginning. */
   stands(): boolean;
+  /** The mark that the store has; undefined where nobody has left one. */
+  stored(): string | undefined;
   /** From now on nothing that is remembered holds, until the mark is kept or left anew. */
   lose(): void;
   /** The mark that stands goes on: the commit wrote nothing. */
@@ -31,6 +33,7 @@ export function createCommitMark(notes: Notes): CommitMark {
   const text = (): string => `${environment} ${commits}`;
   return {
     stands: () => good && notes.get(name) === text(),
+    stored: () => notes.get(name) as string | undefined,
     lose() {
       good = false;
     },

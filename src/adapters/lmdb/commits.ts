@@ -11,20 +11,35 @@ const lingerActsMin = 8;
 const lingerMsMax = 2;
 
 /** How long an act for which no client waits may wait for one to share its commit with, in milliseconds. */
-const patienceMs = 5;
+export const patienceMs = 5;
 
 /** Runs an act in a commit. @param options.patient whether it may wait a moment for another act's commit */
 export type Commit = <T>(body: () => T, options?: { readonly patient?: boolean }) => Promise<T>;
 
 /** One act that waits for its commit. */
-interface Act {
+export interface Act {
   readonly patient: boolean;
   readonly body: () => unknown;
   readonly resolve: (value: never) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-type Done = { readonly act: Act } & ({ readonly value: unknown } | { readonly thrown: unknown });
+/** An act that was done, and is told once that is durable. */
+export type Done = { readonly act: Act } & ({ readonly value: unknown } | { readonly thrown: unknown });
+
+export function doAct(act: Act): Done {
+  try {
+    return { act, value: act.body() };
+  } catch (thrown) {
+    // It threw before its first write, as every act must; the others go on.
+    return { act, thrown };
+  }
+}
+
+export function tell(done: Done): void {
+  if ('thrown' in done) done.act.reject(done.thrown);
+  else done.act.resolve(done.value as never);
+}
 
 /**
  * Runs acts in transactions, in the order in which they came, as many in one as have come by the time that it begins. While one is being written to
@@ -47,15 +62,6 @@ export function createCommits(options: {
   let patientAsked = false;
   let lingerMs = 0;
 
-  const doAll = (acts: readonly Act[]): Done[] =>
-    acts.map((act): Done => {
-      try {
-        return { act, value: act.body() };
-      } catch (thrown) {
-        // It threw before its first write, as every act must; the others go on.
-        return { act, thrown };
-      }
-    });
   const commitNext = async (): Promise<void> => {
     let taken: Act[] | undefined;
     let done: Done[] = [];
@@ -71,7 +77,7 @@ export function createCommits(options: {
     };
     try {
       await transaction(() => {
-        done = gather(() => doAll(take()));
+        done = gather(() => take().map(doAct));
       });
     } catch (error) {
       // Where the transaction did not even begin, those who wait for it are told.
@@ -83,10 +89,7 @@ export function createCommits(options: {
     const tookMs = clock.monotonic() - takenAt;
     const urgent = done.reduce((count, { act }) => count + (act.patient ? 0 : 1), 0);
     lingerMs = urgent < lingerActsMin ? 0 : Math.min(lingerMsMax, Math.round(tookMs));
-    for (const each of done) {
-      if ('thrown' in each) each.act.reject(each.thrown);
-      else each.act.resolve(each.value as never);
-    }
+    done.forEach(tell);
   };
   const begin = (): void => {
     if (asked || waiting.length === 0) return;
@@ -110,6 +113,6 @@ export function createCommits(options: {
     });
 }
 
-function laterByTimer(ms: number, act: () => void): void {
+export function laterByTimer(ms: number, act: () => void): void {
   setTimeout(act, ms);
 }

@@ -10,7 +10,10 @@ export function createDuties({ tables, isGateway }: { tables: Tables; isGateway:
   return {
     hold: async () => isGateway(),
     release: async () => undefined,
-    progress: async (name) => progress(name),
+    progress: async (name) => {
+      await tables.readable();
+      return progress(name);
+    },
     advance: async (name, position) => {
       if (!Number.isSafeInteger(position) || position < 0) throw new Error('A duty advances to a position: a whole number, 0 or more.');
       await tables.commit(() => {

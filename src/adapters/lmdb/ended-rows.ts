@@ -1,5 +1,5 @@
 import type { AdmitResult } from '../../ports/ledger.ts';
-import type { Gathering } from './gathered.ts';
+import type { Gathering, Redoable } from './gathered.ts';
 import { type DueKey, dueKey, type Ended, type EndedReservations } from './reservation.ts';
 import type { Range } from './tables.ts';
 
@@ -33,17 +33,25 @@ const plannedMax = 1_000;
 /** Behind every id of a group: ids are ASCII, and so in the database's order. */
 const last = '\uffff';
 
+type Listed = Exclude<Ended, { state: 'captured' }>;
+
 /**
  * Ended reservations, several a row, and one entry of what is due for all rows of a group: a commit touches as few pages as may be. Every admit asks whether
  * its reservation ended already, and ids sort by time, so nearly all that are asked for lie beyond the greatest that ended: they need no read. Any
  * other is looked for in the rows of its group, which only a request that is sent again needs.
+ * @param options.aside told of changes that are no line of `redo`
  */
-export function endedRows(under: Under, due: { put(key: DueKey, value: true): unknown }): EndedReservations & Gathering {
-  let added = new Map<string, Exclude<Ended, { state: 'captured' }>>();
+export function endedRows(
+  under: Under,
+  { due, aside = () => undefined }: { due: { put(key: DueKey, value: true): unknown }; aside?: () => void },
+): EndedReservations & Gathering & Redoable {
+  let added = new Map<string, Listed>();
   /** No id that ended lies beyond; known for as long as nobody else commits. */
   let greatest: string | undefined;
   /** Groups with an entry of what is due, as far as it is known. */
   const planned = new Set<string>();
+  /** Ids of those that were added and not told. */
+  let untold: string[] = [];
   let open = false;
   let wrote = false;
 
@@ -78,24 +86,32 @@ export function endedRows(under: Under, due: { put(key: DueKey, value: true): un
     }
     if (added.size > 0) added = new Map();
   };
+  const list = (id: string, ended: Listed): void => {
+    if (isBeyond(id)) greatest = id;
+    added.set(id, ended);
+    untold.push(id);
+  };
   return {
     get: (id) => added.get(id) ?? (isBeyond(id) ? undefined : stored(id)),
     put(id, ended) {
       requireCommit();
       wrote = true;
+      if (ended.state !== 'captured') return list(id, ended);
+      aside();
       if (isBeyond(id)) greatest = id;
-      if (ended.state !== 'captured') return void added.set(id, ended);
       under.put(id, ended);
       due.put(dueKey(ended.forgetAt, 'ended', id), true);
     },
     // What is forgotten may have been the greatest: then a read more is made than need be.
     forget(id) {
       requireCommit();
+      aside();
       wrote = true;
       under.remove(id);
     },
     forgetGroup(group, { now, max }) {
       requireCommit();
+      aside();
       wrote = true;
       planned.delete(group);
       const gone: string[] = [];
@@ -110,9 +126,20 @@ export function endedRows(under: Under, due: { put(key: DueKey, value: true): un
       return gone.length;
     },
     isEmpty: () => added.size === 0 && [...under.getKeys({ reverse: true, limit: 1 })].length === 0,
+    redo() {
+      const lines = untold.map((id) => JSON.stringify([id, added.get(id)]));
+      untold = [];
+      return lines;
+    },
+    replay(line) {
+      const [id, ended] = JSON.parse(line) as [string, Listed];
+      wrote = true;
+      list(id, ended);
+    },
     begin(kept) {
       open = true;
       wrote = false;
+      untold = [];
       if (added.size > 0) added = new Map();
       if (kept) return;
       greatest = undefined;
@@ -162,7 +189,7 @@ interface Filling {
 }
 
 /** Rows of those that share a group, each as full as it may be. */
-function rowsOf(all: ReadonlyMap<string, Exclude<Ended, { state: 'captured' }>>): Filling[] {
+function rowsOf(all: ReadonlyMap<string, Listed>): Filling[] {
   const rows: Filling[] = [];
   const filling = new Map<string, Filling>();
   for (const [id, ended] of all) {

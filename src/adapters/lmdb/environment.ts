@@ -1,24 +1,27 @@
 import { join } from 'node:path';
-import { type Database, open } from 'lmdb';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import type { CounterBook } from '../../domain/counters.ts';
 import { createTimeTexts } from '../../domain/time-texts.ts';
+import type { KnownTotal } from '../../domain/totals.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { Account } from '../../ports/ledger.ts';
 import { damaged } from './check-file.ts';
 import { createCommitMark } from './commit-mark.ts';
 import { createCommits } from './commits.ts';
+import { AheadCommits } from './commits-ahead.ts';
 import { type EndedRow, endedRows } from './ended-rows.ts';
 import { type Gathered, type Gathering, gathered } from './gathered.ts';
-import { createGathering } from './gathering.ts';
+import { createTransactions, type Transactions, untold } from './gathering.ts';
 import { holdRows } from './hold-rows.ts';
 import { journalRows } from './journal-rows.ts';
 import { createKeyRecords } from './key-records.ts';
 import type { DueIds, DueKey, Ended } from './reservation.ts';
-import type { CheckpointKey, Tables } from './tables.ts';
+import type { CheckpointKey, Table, Tables } from './tables.ts';
+import { openWriteAhead, readAhead, type WriteAhead } from './write-ahead.ts';
 
 /** The tables, and what only their owner does with them. */
 export interface Environment {
   readonly tables: Tables;
-  /** Runs `body` as a commit in this very turn, for acts of opening a store. An exception undoes what it wrote. */
-  commitNow<T>(body: () => T): T;
   /** What went wrong with a commit a moment ago; undefined where none failed lately. */
   trouble(): string | undefined;
   close(): Promise<void>;
@@ -27,9 +30,80 @@ export interface Environment {
 /** A failed commit counts as trouble for this long, in milliseconds, unless another one fails in that time. */
 const troubleMs = 10_000;
 
-/** Opens the environment in `folder` (created with mode 0600 files; the folder must exist). */
-export function openEnvironment(folder: string, clock: Clock): Environment {
-  const options = {
+/**
+ * Opens the environment in `folder` (created with mode 0600 files; the folder must exist).
+ * @param options.alone whether no other process serves from the store, so that its changes may go ahead of LMDB's commits (ADR 0018)
+ */
+export function openEnvironment(folder: string, { clock, alone }: { clock: Clock; alone: boolean }): Environment {
+  const root = open(options(folder));
+  const failures = createFailures(clock);
+  const json = <V, K extends string | number | DueKey | CheckpointKey>(name: string): Database<V, K> =>
+    root.openDB<V, K>({ name, encoding: 'json' });
+  const texts = <K extends string | number>(name: string): Database<string, K> => root.openDB<string, K>({ name, encoding: 'string' });
+  // The tables are made before what they are part of.
+  let transactions: Transactions | undefined;
+  const aside = (): void => transactions?.aside();
+  /** A table whose entries are changed again and again. */
+  const busy = <V>(name: string): Gathered<V> => gathered<V>(json<V, string>(name));
+  const rare = <V, K extends string | DueKey | CheckpointKey>(name: string): Table<V, K> => untold(json<V, K>(name), aside);
+  const wrong = (problem: string) => damaged(dataFile(folder), problem);
+  const notes = json<unknown, string>('meta');
+  const due = json<DueIds, DueKey>('due');
+  const told = {
+    m: gathered<unknown>(notes),
+    c: busy<CounterBook>('counters'),
+    t: busy<Readonly<Record<string, KnownTotal>>>('totals'),
+    a: busy<Account>('accounts'),
+    h: holdRows(texts<string>('holds'), wrong),
+    e: endedRows(json<EndedRow | Ended, string>('ended'), { due, aside }),
+    j: journalRows(texts<number>('journal'), { damaged: wrong, aside }),
+  };
+  const keys = createKeyRecords(json('keys'), aside);
+  const aheadFile = join(folder, 'ahead');
+  const ahead = alone ? openWriteAhead(aheadFile) : undefined;
+  const gatherings: readonly Gathering[] = [...Object.values(told), keys];
+  const left = (base: string): string[] => ahead?.texts(base) ?? readAhead(aheadFile, { base });
+  const all = createTransactions({ tables: gatherings, told, mark: createCommitMark(notes), left });
+  transactions = all;
+  const commits = commitsOf({ root, transactions: all, failed: failures.told, clock, ahead });
+  const tables: Tables = {
+    meta: told.m,
+    keys,
+    readKey: keys.read,
+    digests: rare('digests'),
+    counters: told.c,
+    totals: told.t,
+    factors: rare('factors'),
+    pins: rare('pins'),
+    pinTexts: rare('pin texts'),
+    replays: rare('replays'),
+    holds: told.h,
+    ended: told.e,
+    due: untold(due, aside),
+    accounts: told.a,
+    references: rare('references'),
+    once: rare('once'),
+    journal: told.j,
+    checkpoints: rare('checkpoints'),
+    commit: commits.commit,
+    readable: () => commits.readable(),
+    catchUp: () => commits.catchUp(),
+    timeText: createTimeTexts(),
+    refresh: () => root.resetReadTxn(),
+  };
+  return {
+    tables,
+    trouble: failures.trouble,
+    async close() {
+      await commits.finish();
+      ahead?.close();
+      await root.close();
+    },
+  };
+}
+
+function options(folder: string) {
+  return {
     path: folder,
     noSubdir: false,
     maxDbs: 24,
@@ -44,58 +118,36 @@ export function openEnvironment(folder: string, clock: Clock): Environment {
     maxFreeSpaceToLoad: 1_000,
     maxFreeSpaceToRetain: 2_000,
   };
-  const root = open(options);
+}
+
+function commitsOf(options: {
+  root: Pick<RootDatabase, 'transaction'>;
+  transactions: Transactions;
+  failed: (error: unknown) => Promise<unknown>;
+  clock: Clock;
+  ahead: WriteAhead | undefined;
+}): Pick<AheadCommits, 'commit' | 'readable' | 'catchUp' | 'finish'> {
+  const { root, transactions, ahead, ...others } = options;
+  if (!ahead) {
+    const commit = createCommits({ transaction: (body) => root.transaction(body), gather: transactions.run, ...others });
+    const nothing = async (): Promise<void> => undefined;
+    return { commit, readable: nothing, catchUp: nothing, finish: nothing };
+  }
+  return new AheadCommits({ transaction: (body) => root.transaction(body), transactions, ahead, ...others });
+}
+
+/** Remembers for a while that a commit failed, and says why. */
+function createFailures(clock: Pick<Clock, 'monotonic'>) {
   let failedAt = Number.NEGATIVE_INFINITY;
-  const json = <V, K extends string | number | DueKey | CheckpointKey>(name: string): Database<V, K> =>
-    root.openDB<V, K>({ name, encoding: 'json' });
-  const texts = <K extends string | number>(name: string): Database<string, K> => root.openDB<string, K>({ name, encoding: 'string' });
-  const all: Gathering[] = [];
-  const gather = <T extends Gathering>(table: T): T => {
-    all.push(table);
-    return table;
-  };
-  /** A table whose entries are changed again and again. */
-  const busy = <V>(under: Database<V, string>): Gathered<V> => gather(gathered<V>(under));
-  const failed = async (error: unknown): Promise<unknown> => {
-    const reason = error instanceof Error && 'commitError' in error ? error.commitError : undefined;
-    if (!(reason instanceof Promise)) return error;
-    failedAt = clock.monotonic();
-    const cause: unknown = await reason.catch((failure: unknown) => failure);
-    return new Error(commitFailed, { cause });
-  };
-  const wrong = (problem: string) => damaged(dataFile(folder), problem);
-  const keys = gather(createKeyRecords(json('keys')));
-  const meta = json<unknown, string>('meta');
-  const due = json<DueIds, DueKey>('due');
-  const atOnce = createGathering(all, createCommitMark(meta));
-  const tables: Tables = {
-    meta: busy(meta),
-    keys,
-    readKey: keys.read,
-    digests: json('digests'),
-    counters: busy(json('counters')),
-    totals: busy(json('totals')),
-    factors: json('factors'),
-    pins: json('pins'),
-    pinTexts: json('pin texts'),
-    replays: json('replays'),
-    holds: gather(holdRows(texts<string>('holds'), wrong)),
-    ended: gather(endedRows(json<EndedRow | Ended, string>('ended'), due)),
-    due,
-    accounts: busy(json('accounts')),
-    references: json('references'),
-    once: json('once'),
-    journal: gather(journalRows(texts<number>('journal'), wrong)),
-    checkpoints: json('checkpoints'),
-    commit: createCommits({ transaction: (body) => root.transaction(body), gather: atOnce, failed, clock }),
-    timeText: createTimeTexts(),
-    refresh: () => root.resetReadTxn(),
-  };
   return {
-    tables,
-    commitNow: (body) => root.transactionSync(() => atOnce(body)),
+    async told(error: unknown): Promise<unknown> {
+      const reason = error instanceof Error && 'commitError' in error ? error.commitError : undefined;
+      if (!(reason instanceof Promise)) return error;
+      failedAt = clock.monotonic();
+      const cause: unknown = await reason.catch((failure: unknown) => failure);
+      return new Error(commitFailed, { cause });
+    },
     trouble: () => (clock.monotonic() - failedAt < troubleMs ? commitFailed : undefined),
-    close: () => root.close(),
   };
 }
 

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { Environment } from './environment.ts';
 import type { Tables } from './tables.ts';
 
 /** The process life that serves from a store. Process ids are reused, so its start and the machine's boot belong to it. */
@@ -17,9 +16,9 @@ export interface Claim {
  * one process-id namespace: containers that share the folder do not see each other's processes (nor does LMDB's own reader table).
  * @throws Error where another live gateway holds the store
  */
-export function claimGateway({ tables, commitNow }: Environment, instance: string): void {
+export async function claimGateway(tables: Tables, instance: string): Promise<void> {
   const mine: Claim = { pid: process.pid, startTicks: startTicksOf(process.pid), bootId: bootId(), instance };
-  commitNow(() => {
+  await tables.commit(() => {
     const holder = tables.meta.get('gateway') as Claim | undefined;
     if (holder && holder.instance !== instance && isAlive(holder, mine.bootId)) {
       throw new Error(

@@ -1,5 +1,5 @@
 import { TurnoverMap } from '../../domain/turnover-map.ts';
-import type { Gathering } from './gathered.ts';
+import type { Gathering, Redoable } from './gathered.ts';
 import type { Rows } from './journal-rows.ts';
 import type { Hold } from './reservation.ts';
 import { openRow, sealRow } from './row-text.ts';
@@ -28,12 +28,14 @@ interface Held {
  * for as long as it alone changes the store, so a settle reads and parses nothing. A hold by itself, as stores of version 3 have them, is a row too.
  * @param damaged what is thrown where a row is not what was written
  */
-export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Holds & Gathering {
+export function holdRows(under: Rows<string>, damaged: (problem: string) => Error): Holds & Gathering & Redoable {
   const rows = new TurnoverMap<string, Row>();
   const held = new TurnoverMap<string, Held>();
   const holdText = createHoldTexts();
   let touched: Row[] = [];
   let added: Held[] = [];
+  /** Ids of those that were put or removed and not told. */
+  let untold: string[] = [];
   let open = false;
   let loaded = false;
 
@@ -73,14 +75,11 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
     touch(one.row);
     one.row = undefined;
   };
-  const textOf = ({ members }: Row): string => {
-    let text = '';
-    for (const one of members) {
-      one.text ??= holdText(one.hold);
-      text += text === '' ? `[${one.text}` : `,${one.text}`;
-    }
-    return sealRow(`${text}]`);
+  const printed = (one: Held): string => {
+    one.text ??= holdText(one.hold);
+    return one.text;
   };
+  const textOf = ({ members }: Row): string => sealRow(`[${members.map(printed).join(',')}]`);
   const write = (row: Row): void => {
     row.touched = false;
     if (row.members.length > 0) return void under.put(row.key, textOf(row));
@@ -125,29 +124,46 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
     const all = open ? held.values().map(({ hold }) => hold) : stored();
     return select(all, range).map((hold) => ({ key: hold.id, value: hold }));
   };
+  const put = (id: string, hold: Hold): void =>
+    inCommit(() => {
+      untold.push(id);
+      const known = held.get(id);
+      if (known) {
+        known.hold = hold;
+        known.text = undefined;
+        if (known.row) touch(known.row);
+        return;
+      }
+      const one: Held = { hold, text: undefined, row: undefined };
+      held.set(id, one);
+      added.push(one);
+    });
+  const remove = (id: string): void =>
+    inCommit(() => {
+      const known = held.get(id);
+      if (!known) return;
+      untold.push(id);
+      held.delete(id);
+      leaveRow(known);
+    });
   return {
     get,
     doesExist: (id) => get(id) !== undefined,
-    put: (id, hold) =>
-      inCommit(() => {
-        const known = held.get(id);
-        if (known) {
-          known.hold = hold;
-          known.text = undefined;
-          if (known.row) touch(known.row);
-          return;
-        }
-        const one: Held = { hold, text: undefined, row: undefined };
-        held.set(id, one);
-        added.push(one);
-      }),
-    remove: (id) =>
-      inCommit(() => {
-        const known = held.get(id);
-        if (!known) return;
-        held.delete(id);
-        leaveRow(known);
-      }),
+    put,
+    remove,
+    redo() {
+      const lines = untold.map((id) => {
+        const one = held.get(id);
+        return one ? `+${printed(one)}` : `-${id}`;
+      });
+      untold = [];
+      return lines;
+    },
+    replay(line) {
+      if (line.startsWith('-')) return remove(line.slice(1));
+      const hold = JSON.parse(line.slice(1)) as Hold;
+      put(hold.id, hold);
+    },
     expired(now, max) {
       if (open) load();
       const ids: string[] = [];
@@ -161,6 +177,7 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
     getKeys: (range) => entries(range).map(({ key }) => key),
     begin(kept) {
       open = true;
+      untold = [];
       if (!kept) forget();
     },
     end() {

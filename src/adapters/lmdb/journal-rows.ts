@@ -1,4 +1,4 @@
-import type { Gathering } from './gathered.ts';
+import type { Gathering, Redoable } from './gathered.ts';
 import type { Range, Table } from './tables.ts';
 
 /** What the rows are kept in: position of a row's first record to the texts of its records, one a line. LMDB's databases have this shape. */
@@ -16,15 +16,20 @@ export interface Rows<K extends string | number> {
 const rowCharactersMax = 11_500;
 
 /**
- * The journal, position by position, over rows of the records that one commit appended: an entry of the database costs more than the hash of
+ * The journal, position by position, over rows of the records that one transaction appended: an entry of the database costs more than the hash of
  * a record does. A record's text has no line break. Each says by its hash whether it is what was written; that none is missing, and each has its own
- * position, is what the number of records in front of them is for.
- * @param damaged what is thrown where a row has lost records
+ * position, is what the number of records in front of them is for. Ranges are of what was committed: whoever follows the journal reads nothing that may yet be lost.
+ * @param options.damaged what is thrown where a row has lost records
+ * @param options.aside told of changes that are no line of `redo`
  */
-export function journalRows(under: Rows<number>, damaged: (problem: string) => Error): Table<string, number> & Gathering {
-  /** Of this commit, in the order of their positions. */
+export function journalRows(
+  under: Rows<number>,
+  { damaged, aside = () => undefined }: { damaged: (problem: string) => Error; aside?: () => void },
+): Table<string, number> & Gathering & Redoable {
+  /** Of this transaction, in the order of their positions. */
   let added: { position: number; text: string }[] = [];
   let removed = new Set<number>();
+  let told = 0;
   let open = false;
 
   const linesOf = (key: number, value: string): string[] => {
@@ -74,10 +79,13 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
     removed = new Set();
     append(added);
     added = [];
+    told = 0;
     return wrote;
   };
   const get = (position: number): string | undefined => {
-    if (open) flush();
+    if (removed.has(position)) return undefined;
+    const one = added.find((each) => each.position === position);
+    if (one) return one.text;
     const row = rowAt(position);
     return row?.lines[position - row.key];
   };
@@ -107,19 +115,26 @@ export function journalRows(under: Rows<number>, damaged: (problem: string) => E
       if (!open) flush();
     },
     remove(position) {
+      aside();
       removed.add(position);
       if (!open) flush();
     },
-    getRange(range) {
-      if (open) flush();
-      return entries(range);
-    },
+    getRange: entries,
     *getKeys(range) {
-      if (open) flush();
       for (const { key } of entries(range)) yield key;
+    },
+    redo() {
+      const lines = added.slice(told).map(({ position, text }) => `${position} ${text}`);
+      told = added.length;
+      return lines;
+    },
+    replay(line) {
+      const end = line.indexOf(' ');
+      added.push({ position: Number(line.slice(0, end)), text: line.slice(end + 1) });
     },
     begin() {
       open = true;
+      told = 0;
       added = [];
       removed = new Set();
     },

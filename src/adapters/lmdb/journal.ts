@@ -28,6 +28,7 @@ export function createJournal({ tables, manifest, signer }: { tables: Tables; ma
       return [...range].map(({ key, value }) => ({ position: key, text: value }));
     },
     head: async () => {
+      await tables.catchUp();
       tables.refresh();
       return readHead(tables).position;
     },
@@ -35,6 +36,7 @@ export function createJournal({ tables, manifest, signer }: { tables: Tables; ma
     // Whatever can be found wrong here is found by verifying the records.
     faults: async () => [],
     checkpoint: async (now) => {
+      await tables.catchUp();
       const { seq, hash } = readHead(tables);
       if (seq === 0 || isSigned(tables, seq)) return [];
       const checkpoint = signed({ partition, seq, hash }, now);
@@ -48,6 +50,7 @@ export function createJournal({ tables, manifest, signer }: { tables: Tables; ma
     // Every commit can be read at once.
     keepUp: async () => undefined,
     prune: async ({ before, now }) => {
+      await tables.catchUp();
       const through = readHead(tables).position;
       let pruned = 0;
       for (;;) {

@@ -23,14 +23,16 @@ interface Known {
  * Reads key records. A record whose stored bytes are the same as last time is not parsed again: parsing costs several times what finding the bytes does,
  * and comparing them needs no invalidation, since whatever changed a record, its bytes differ. Inside a commit not even that is done where nobody has
  * committed and nothing here was written since.
+ * @param aside told of each change: none is a line of a redo
  */
-export function createKeyRecords(keys: Keys): KeyRecords {
+export function createKeyRecords(keys: Keys, aside: () => void = () => undefined): KeyRecords {
   const known = new Map<string, Known>();
   let open = false;
   let wrote = false;
   let changes = 0;
 
   const changed = (): void => {
+    aside();
     changes += 1;
     wrote = true;
   };

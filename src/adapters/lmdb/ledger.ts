@@ -23,9 +23,13 @@ export function createLedger({
   ...given
 }: { tables: Tables; clock: Clock; calendar: Calendar } & Omit<LedgerTerms, 'plans'>): Ledger {
   const terms: LedgerTerms = { ...given, plans: createKnownPlans(calendar) };
+  const read = async <T>(look: () => T): Promise<T> => {
+    await tables.readable();
+    return look();
+  };
   return {
     admit: (request) => tables.commit(() => admit(tables, terms, request)),
-    preview: async (request) => preview(tables, terms, request),
+    preview: (request) => read(() => preview(tables, terms, request)),
     // The client has its answer, so a settle may share the commit of the next admit (ADR 0016).
     settle: (request) => tables.commit(() => settle(tables, terms, request), { patient: true }),
     renew: (request) => tables.commit(() => renew(tables, request)),
@@ -34,11 +38,11 @@ export function createLedger({
     remembers: async (ids) => ids.map((id) => tables.once.doesExist(onceHash(id))),
     sweep: (request) => sweep(tables, terms, request),
     createAccount: (request) => tables.commit(() => createAccount(tables, request)),
-    account: async (id) => tables.accounts.get(id),
+    account: (id) => read(() => tables.accounts.get(id)),
     limitAccount: (request) => tables.commit(() => limitAccount(tables, request)),
     credit: (request) => tables.commit(() => changeBalance(tables, { ...request, kind: 'credit' })),
     adjust: (request) => tables.commit(() => changeBalance(tables, { ...request, kind: 'adjustment' })),
-    usage: async (request) => usage(tables, calendar, request),
+    usage: (request) => read(() => usage(tables, calendar, request)),
   };
 }
 

@@ -19,6 +19,7 @@ import { createReplays } from './replays.ts';
 import { restore } from './restore.ts';
 import { requireWhole } from './restore-mark.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax } from './sweep.ts';
+import type { Tables } from './tables.ts';
 
 const schemaVersion = 5;
 /**
@@ -32,6 +33,7 @@ const schemaVersionsBefore: readonly unknown[] = [2, 3, 4];
  * Local disks only. A process opens a store once.
  * @param options.instance  names this process life in the holds it takes; never used twice
  * @param options.serving  claims the gateway lock, then captures every hold that an earlier process life left behind
+ * @param options.alone  whether the gateway is one process, whose changes then go ahead of LMDB's commits (ADR 0018); as `serving` unless said
  * @param options.thresholds  percentages at which limits are reported in the journal, in rising order; asked anew by every commit
  * @throws Error where a file is damaged or missing, the schema is another, or another gateway is serving. Nothing is ever reset.
  */
@@ -42,20 +44,21 @@ export async function openStore(options: {
   signer: Signer;
   instance: string;
   serving: boolean;
+  alone?: boolean;
   thresholds: () => readonly number[];
 }): Promise<Store> {
-  const { folder, clock, calendar, signer, instance, serving, thresholds } = options;
-  const environment = openFolder(folder, clock);
+  const { folder, clock, calendar, signer, instance, serving, alone = serving, thresholds } = options;
+  const environment = openFolder(folder, { clock, alone });
   const { tables } = environment;
   try {
-    checkSchema(environment);
+    await checkSchema(tables);
     requireWhole(tables, folder);
     if (!existsSync(manifestFile(folder))) writeFileSync(manifestFile(folder), '', { mode: 0o600, flag: 'a' });
     if (serving) {
-      claimGateway(environment, instance);
+      await claimGateway(tables, instance);
       // Once more: an import asks for gateways after it has set its mark.
       requireWhole(tables, folder);
-      captureOrphans(environment, { instance, thresholds, now: clock.now() });
+      await captureOrphans(tables, { instance, thresholds, now: clock.now() });
     }
   } catch (error) {
     await environment.close();
@@ -74,10 +77,10 @@ export async function openStore(options: {
     dump: (options) => dump(tables, options),
     restore: (restoring) => restore(tables, manifest, restoring),
     claimGateway: async () => {
-      claimGateway(environment, instance);
+      await claimGateway(tables, instance);
       requireWhole(tables, folder);
     },
-    fingerprint: async (name, value) => keepFingerprint(environment, name, value),
+    fingerprint: (name, value) => keepFingerprint(tables, name, value),
     close: async () => {
       // A claim that cannot be given up, because the disk is full, ends with the process all the same.
       await tables.commit(() => releaseGateway(tables, instance)).catch(() => undefined);
@@ -86,7 +89,7 @@ export async function openStore(options: {
   };
 }
 
-function openFolder(folder: string, clock: Clock): Environment {
+function openFolder(folder: string, options: { clock: Clock; alone: boolean }): Environment {
   const inner = join(folder, 'store');
   const path = dataFile(inner);
   mkdirSync(inner, { recursive: true, mode: 0o700 });
@@ -94,14 +97,14 @@ function openFolder(folder: string, clock: Clock): Environment {
   if (!existsSync(path) && existsSync(manifestFile(folder))) throw damaged(path, `it is gone, although ${manifestFile(folder)} is there`);
   checkFile(path);
   try {
-    return openEnvironment(inner, clock);
+    return openEnvironment(inner, options);
   } catch (error) {
     throw damaged(path, `LMDB cannot open it or its lock file (${error instanceof Error ? error.message : String(error)})`, error);
   }
 }
 
-function checkSchema({ tables, commitNow }: Environment): void {
-  commitNow(() => {
+async function checkSchema(tables: Tables): Promise<void> {
+  await tables.commit(() => {
     const found = tables.meta.get('schema');
     if (found === undefined || schemaVersionsBefore.includes(found)) tables.meta.put('schema', schemaVersion);
     else if (found !== schemaVersion) {
@@ -114,20 +117,17 @@ function checkSchema({ tables, commitNow }: Environment): void {
 }
 
 /** There is one gateway, so a hold of another process life has nobody left to settle it. */
-function captureOrphans(
-  { tables, commitNow }: Environment,
-  options: Pick<LedgerTerms, 'thresholds'> & { instance: string; now: number },
-): void {
+async function captureOrphans(tables: Tables, options: Pick<LedgerTerms, 'thresholds'> & { instance: string; now: number }): Promise<void> {
   const { instance, thresholds, now } = options;
   const orphans = orphanedHolds(tables, (owner) => owner !== instance);
   for (let from = 0; from < orphans.length; from += sweepBatchMax) {
-    commitNow(() => captureHolds(tables, orphans.slice(from, from + sweepBatchMax), { thresholds, now }));
+    await tables.commit(() => captureHolds(tables, orphans.slice(from, from + sweepBatchMax), { thresholds, now }));
   }
 }
 
-function keepFingerprint({ tables, commitNow }: Environment, name: string, value: string): void {
+async function keepFingerprint(tables: Tables, name: string, value: string): Promise<void> {
   const key = `fingerprint ${name}`;
-  commitNow(() => {
+  await tables.commit(() => {
     const kept = tables.meta.get(key);
     if (kept === undefined) tables.meta.put(key, value);
     else if (kept !== value) {

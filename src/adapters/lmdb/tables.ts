@@ -79,7 +79,7 @@ export interface Tables {
   readonly references: Table<Payment, string>;
   /** SHA-256 of a one-time id to when it may be forgotten. */
   readonly once: Table<number, string>;
-  /** Position to the record's exact text. */
+  /** Position to the record's exact text. Ranges end with what LMDB has committed. */
   readonly journal: Table<string, number>;
   readonly checkpoints: Table<Checkpoint, CheckpointKey>;
   /**
@@ -91,6 +91,10 @@ export interface Tables {
   readonly commit: Commit;
   /** A time of a record as it stands there. @throws RangeError for what is no time */
   readonly timeText: (time: number) => string;
+  /** Resolves once reads outside of a commit see everything that was told to be durable so far. */
+  readable(): Promise<void>;
+  /** Resolves once ranges of the journal, and other processes, see everything that was told to be durable so far. */
+  catchUp(): Promise<void>;
   /** Reads from now on see everything that any process committed before. */
   refresh(): void;
 }

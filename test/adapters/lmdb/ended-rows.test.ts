@@ -32,7 +32,7 @@ function setUp() {
     },
     getKeys: (range: { reverse: boolean; limit: number }) => (range.reverse ? keys().reverse() : keys()).slice(0, range.limit),
   };
-  const open = () => endedRows(under, { put: (key) => due.push(key) });
+  const open = () => endedRows(under, { due: { put: (key) => due.push(key) } });
   const ended = open();
   let kept = false;
   const commit = (act: (rows: typeof ended) => void) => {

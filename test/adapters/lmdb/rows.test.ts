@@ -33,7 +33,7 @@ const record = (position: number): string => JSON.stringify({ v: 1, position });
 describe('rows of the journal', () => {
   function journalOf(commits: readonly (readonly number[])[]) {
     const under = database<number>();
-    const journal = journalRows(under, damaged);
+    const journal = journalRows(under, { damaged });
     for (const positions of commits) {
       journal.begin(false);
       for (const position of positions) journal.put(position, record(position));

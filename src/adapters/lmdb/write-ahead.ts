@@ -1,0 +1,137 @@
+import { closeSync, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
+
+/**
+ * The file in which changes are on the disk before LMDB commits them (ADR 0018). It is of a fixed size and written from its front, again and again, so a
+ * flush writes the pages that changed and nothing about the file. Groups of changes lie one after the other, each at the beginning of a page, so that writing one never
+ * writes a page of one before it anew. Each names the mark of the commit that it goes on from (its base): once the store has another mark, they
+ * say nothing any more.
+ */
+export interface WriteAhead {
+  /** From now on groups go on from this mark, and begin at the front. */
+  begin(base: string): void;
+  /**
+   * Puts a group behind those that there are. Resolves once it is on the disk: to false where there was no room for it, and nothing was written.
+   * @throws what the system says; the group may then be there or not
+   */
+  append(text: string): Promise<boolean>;
+  /** The texts of the groups that go on from a mark, in their order: of its own ones those that are on the disk for certain. */
+  texts(base: string): string[];
+  close(): void;
+}
+
+export const aheadBytesMax = 512 * 1024;
+
+/** What a disk writes whole, or not at all. */
+const pageBytes = 4096;
+
+const flushed = promisify(fdatasync);
+
+/** @param path  a file that is made where there is none; its folder must exist */
+export function openWriteAhead(path: string): WriteAhead {
+  const file = openSync(path, 'a+', 0o600);
+  closeSync(file);
+  const open = openSync(path, 'r+');
+  prepare(open, path);
+  let base = '';
+  let index = 0;
+  let certain = 0;
+  let at = 0;
+  return {
+    begin(of) {
+      base = of;
+      index = 0;
+      certain = 0;
+      at = 0;
+    },
+    async append(text) {
+      const body = Buffer.from(text);
+      const group = Buffer.concat([Buffer.from(headOf({ base, index, bytes: body.length, sum: crc32(body) })), body]);
+      if (at + group.length > aheadBytesMax) return false;
+      const written = writeSync(open, group, 0, group.length, at);
+      if (written !== group.length) throw new Error(`Of ${group.length} bytes ${written} were written to ${path}.`);
+      index += 1;
+      at = Math.ceil((at + group.length) / pageBytes) * pageBytes;
+      await flushed(open);
+      certain = index;
+      return true;
+    },
+    texts: (of) => readAhead(path, of === base ? { base, max: certain } : { base: of }),
+    close: () => closeSync(open),
+  };
+}
+
+/**
+ * The texts of the groups that go on from a mark, in their order; none where there is no such file. The last one may be one of which nobody was told.
+ * @param options.max  no more than so many
+ */
+export function readAhead(path: string, { base, max = Number.POSITIVE_INFINITY }: { base: string; max?: number }): string[] {
+  const file = openOr(path);
+  if (file === undefined) return [];
+  try {
+    const texts: string[] = [];
+    for (let at = 0; texts.length < max; ) {
+      const head = headAt(file, at);
+      if (head?.base !== base || head.index !== texts.length) break;
+      const body = Buffer.alloc(head.bytes);
+      if (readSync(file, body, 0, head.bytes, at + head.length) < head.bytes || crc32(body) !== head.sum) break;
+      texts.push(body.toString());
+      at = Math.ceil((at + head.length + head.bytes) / pageBytes) * pageBytes;
+    }
+    return texts;
+  } finally {
+    closeSync(file);
+  }
+}
+
+interface Head {
+  readonly base: string;
+  /** How many groups lie before it. */
+  readonly index: number;
+  readonly bytes: number;
+  /** CRC-32 of its text. */
+  readonly sum: number;
+}
+
+const magic = 'keygate-ahead-1';
+
+function headOf({ base, index, bytes, sum }: Head): string {
+  return `${JSON.stringify([magic, base, index, bytes, sum])}\n`;
+}
+
+function headAt(file: number, at: number): (Head & { readonly length: number }) | undefined {
+  const page = Buffer.alloc(512);
+  const read = readSync(file, page, 0, page.length, at);
+  const end = page.subarray(0, read).indexOf('\n');
+  if (end < 0) return undefined;
+  try {
+    const [named, base, index, bytes, sum] = JSON.parse(page.toString('utf8', 0, end)) as [string, string, number, number, number];
+    const fits = named === magic && Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= aheadBytesMax;
+    return fits ? { base, index, bytes, sum, length: end + 1 } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Gives the file its size and all its pages, on the disk: what is written to it later must not need any more room. */
+function prepare(file: number, path: string): void {
+  const last = Buffer.alloc(1);
+  if (readSync(file, last, 0, 1, aheadBytesMax - 1) === 1) return;
+  const zeros = Buffer.alloc(64 * 1024);
+  for (let at = 0; at < aheadBytesMax; at += zeros.length) writeSync(file, zeros, 0, zeros.length, at);
+  fsyncSync(file);
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
+function openOr(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
