@@ -52,6 +52,7 @@ export function memoryTables(): Tables {
       return body();
     },
     timeText: createTimeTexts(),
+    requireTransaction: () => undefined,
     readable: async () => undefined,
     catchUp: async () => undefined,
     refresh: () => undefined,

@@ -1,13 +1,13 @@
 import type { Clock } from '../../ports/clock.ts';
 import { type Act, type Commit, commitActsMax, type Done, doAct, laterByTimer, patienceMs, tell } from './commits.ts';
-import type { Transactions } from './gathering.ts';
+import { NeedsTransaction, type Rounds } from './rounds.ts';
 import type { WriteAhead } from './write-ahead.ts';
 
-/** A transaction in which nothing was done for so many milliseconds is committed. */
+/** A round in which nothing was done for so many milliseconds is committed. */
 const tickMs = 10;
 
-/** After so many times that, a transaction is committed whatever goes on: other processes wait for the write lock, and see nothing of it before. */
-const transactionTicksMax = 5;
+/** After so many times that, a round is committed whatever goes on: other processes see nothing of it before. */
+const roundTicksMax = 5;
 
 /** Where so many acts that somebody waits for are to be expected in that time, a group waits it for company (ADR 0016). */
 const lingerActsMin = 8;
@@ -16,22 +16,28 @@ const lingerMsMax = 2;
 /** The share of the last group in how many acts are expected. */
 const freshShare = 0.3;
 
-/** A transaction of LMDB that stays open while acts are done in it. */
+/** An act that was done, and the group that it went to the file ahead with, if any. */
+interface Closing {
+  readonly done: Done;
+  readonly group?: number;
+}
+
+/** A round of acts in memory. */
 interface Open {
   /** Acts that are told when it is committed. */
-  readonly closing: Done[];
-  /** Whether the file ahead goes on from its base already. */
-  begun: boolean;
-  /** Commits it. */
-  readonly end: () => void;
-  /** How it ended: never rejects, resolves to what went wrong. */
+  closing: Closing[];
+  /** Groups that were written. */
+  groups: number;
+  /** The one that is on its way to the disk. */
+  writing: Closing[] | undefined;
+  /** How it ended; what went wrong, or that it was kept. */
   outcome?: { readonly fault: unknown } | 'kept';
 }
 
 interface Options {
-  /** Runs a body inside one transaction, and commits it once what the body answers has resolved. */
-  readonly transaction: (body: () => Promise<void>) => Promise<unknown>;
-  readonly transactions: Transactions;
+  /** Runs a body inside one transaction; rejects where it could not be committed. */
+  readonly transaction: (body: () => void) => Promise<unknown>;
+  readonly rounds: Rounds;
   readonly ahead: WriteAhead;
   /** What a failed transaction is told as. */
   readonly failed: (error: unknown) => unknown;
@@ -43,21 +49,19 @@ interface Options {
 }
 
 /**
- * Commits of the process that alone serves from a store (ADR 0018). It keeps a transaction of LMDB, and with it the write lock, open for some milliseconds. Acts
- * are done in it as they come; what they changed goes to the disk in groups, as text in the file ahead, and they are told once it is there. LMDB's own commit follows, for all of
- * them together. Acts whose changes cannot be told as text end the transaction and are told when LMDB has committed it, and so are those that the file
- * ahead has no room for, or cannot take.
+ * Commits of the process that alone serves from a store (ADR 0018). Acts whose changes can be told as text are done in memory as they come; what they
+ * changed goes to the disk in groups, to the file ahead, and they are told once it is there. LMDB's own commit follows some milliseconds later, for all of them together. Other acts
+ * end the round: they are done in that commit, and told when it is on the disk. So are acts that the file ahead has no room for, or cannot take. Where another process committed
+ * meanwhile, all that was told is in its commit, and what was not is done anew on top of that.
  */
 export class AheadCommits {
   private readonly options: Required<Options>;
-  /** Acts that no transaction is open for. */
-  private readonly waiting: Act[] = [];
-  /** Acts that were done in the open transaction and are not on their way to the disk. */
+  /** Acts that are not done yet. */
+  private waiting: Act[] = [];
+  /** Acts that were done in the open round and are not on their way to the disk. */
   private undurable: Done[] = [];
   private open: Open | undefined;
-  /** From asking for a transaction until it has ended. */
-  private current: Promise<void> | undefined;
-  /** The last transaction that was ended, until its commit has come to its own end. */
+  /** The transaction that goes on; never rejects. */
   private ending: Promise<void> | undefined;
   private writing: Promise<void> | undefined;
   private asked = false;
@@ -71,18 +75,13 @@ export class AheadCommits {
     this.options = { later: laterByTimer, soon: (act) => void setImmediate(act), ...options };
   }
 
-  readonly commit: Commit = <T>(body: () => T, { patient = false }: { patient?: boolean } = {}) =>
+  readonly commit: Commit = <T>(body: () => T, { patient = false, ahead = false }: { patient?: boolean; ahead?: boolean } = {}) =>
     new Promise<T>((resolve, reject) => {
-      const act: Act = { patient, body, resolve: resolve as Act['resolve'], reject };
-      if (this.open) this.take(this.open, act);
-      else {
-        this.waiting.push(act);
-        if (patient) this.askPatiently();
-        else this.begin();
-      }
+      this.waiting.push({ patient, ahead, body, resolve: resolve as Act['resolve'], reject });
+      this.goOn();
     });
 
-  /** Resolves once reads see all that was told so far: in an open transaction they do, and once it is committed. */
+  /** Resolves once reads see all that was told so far: in an open round they do, and once it is committed. */
   async readable(): Promise<void> {
     await this.ending;
   }
@@ -95,96 +94,101 @@ export class AheadCommits {
 
   /** Resolves once LMDB has everything, and nothing goes on any more. */
   async finish(): Promise<void> {
-    while (this.current) {
+    while (this.open || this.ending || this.writing) {
       await this.catchUp();
-      await this.current;
-    }
-    await this.writing;
-  }
-
-  private begin(): void {
-    if (this.current || this.waiting.length === 0) return;
-    const ended = this.live().finally(() => {
-      this.current = undefined;
-      this.begin();
-    });
-    this.current = ended;
-  }
-
-  /** The life of one transaction. */
-  private async live(): Promise<void> {
-    const { transaction, failed } = this.options;
-    let open: Open | undefined;
-    try {
-      await transaction(() => {
-        this.options.transactions.begin();
-        return new Promise<void>((resolve, reject) => {
-          open = { closing: [], begun: false, end: () => this.pour(resolve, reject) };
-          this.enter(open);
-        });
-      });
-      if (open) open.outcome = 'kept';
-      for (const each of open?.closing ?? []) tell(each);
-    } catch (error) {
-      const fault = await failed(error);
-      // Where it did not even begin, those who wait for it are told.
-      if (!open) for (const { reject } of this.waiting.splice(0)) reject(fault);
-      else open.outcome = { fault };
-      for (const { act } of open?.closing ?? []) act.reject(fault);
-      // The next transaction takes in what is ahead of the store, so nothing may be on its way there.
       await this.writing;
     }
   }
 
-  private pour(resolve: () => void, reject: (fault: unknown) => void): void {
-    try {
-      this.options.transactions.end();
-      resolve();
-    } catch (fault) {
-      reject(fault);
+  private goOn(): void {
+    if (this.ending || this.waiting.length === 0) return;
+    const inMemory = this.waiting.every(({ ahead }) => ahead);
+    if (inMemory && this.opened()) {
+      for (const act of this.waiting.splice(0)) this.do(act);
+      if (this.waiting.length === 0) this.schedule();
     }
+    if (this.waiting.length === 0) return;
+    if (this.open) this.end(this.open);
+    else this.endBy(undefined);
   }
 
-  private enter(open: Open): void {
-    this.open = open;
-    for (const act of this.waiting.splice(0, commitActsMax)) this.do(act);
-    if (this.waiting.length > 0 || !this.options.transactions.tellable()) {
-      this.end(open);
-      return;
+  private opened(): Open | undefined {
+    if (!this.open && this.options.rounds.begin()) {
+      const open: Open = { closing: [], groups: 0, writing: undefined };
+      this.open = open;
+      this.watch(open);
     }
-    this.schedule();
-    this.watch(open);
-  }
-
-  private take(open: Open, act: Act): void {
-    this.do(act);
-    if (this.options.transactions.tellable()) this.schedule();
-    else this.end(open);
+    return this.open;
   }
 
   private do(act: Act): void {
-    this.undurable.push(doAct(act));
     this.acts += 1;
+    const done = doAct(act);
+    if ('thrown' in done && done.thrown instanceof NeedsTransaction) this.waiting.push(act);
+    else this.undurable.push(done);
   }
 
-  /** Commits the transaction: nothing more is done in it. */
-  private end(open: Open): void {
-    if (this.open !== open) return;
-    this.open = undefined;
-    this.ending = this.current;
-    open.closing.push(...this.undurable);
-    this.undurable = [];
-    open.end();
-  }
-
-  /** Ends the transaction when it was open for long, or nobody came for a while. */
-  private watch(open: Open, ticksLeft = transactionTicksMax): void {
+  /** Ends the round when it was open for long, or nobody came for a while. */
+  private watch(open: Open, ticksLeft = roundTicksMax): void {
     const { acts } = this;
     this.options.later(tickMs, () => {
       if (this.open !== open) return;
       if (ticksLeft <= 1 || acts === this.acts) this.end(open);
       else this.watch(open, ticksLeft - 1);
     });
+  }
+
+  /** Commits the round: nothing more is done in it. */
+  private end(open: Open): void {
+    if (this.open !== open) return;
+    this.open = undefined;
+    open.closing.push(...this.undurable.map((done) => ({ done })));
+    this.undurable = [];
+    this.endBy(open);
+  }
+
+  private endBy(open: Open | undefined): void {
+    this.ending = this.transact(open ?? { closing: [], groups: 0, writing: undefined }, open !== undefined).finally(() => {
+      this.ending = undefined;
+      this.goOn();
+    });
+  }
+
+  /** One transaction: the end of a round, if there is one, and the acts that wait for it. */
+  private async transact(open: Open, begun: boolean): Promise<void> {
+    const { transaction, rounds, failed } = this.options;
+    let ran = false;
+    const doWaiting = (): void => {
+      for (const act of this.waiting.splice(0, commitActsMax)) open.closing.push({ done: doAct(act) });
+    };
+    try {
+      await transaction(() => {
+        ran = true;
+        if (begun && rounds.end(doWaiting)) return;
+        rounds.run(() => {
+          this.doAnew(open);
+          doWaiting();
+        });
+      });
+      open.outcome = 'kept';
+      for (const { done } of open.closing) tell(done);
+    } catch (error) {
+      const fault = await failed(error);
+      open.outcome = { fault };
+      for (const { done } of open.closing) done.act.reject(fault);
+      // Where it did not even begin, those who wait for it are told.
+      if (!ran) for (const { reject } of this.waiting.splice(0)) reject(fault);
+      // The next one takes in what is ahead of the store, so nothing may be on its way there.
+      await this.writing;
+    }
+  }
+
+  /** Another process committed meanwhile: what it did not take in is done on top of that. */
+  private doAnew(open: Open): void {
+    const taken = this.options.rounds.taken(this.options.rounds.base());
+    const all = [...(open.writing ?? []), ...open.closing];
+    open.writing = [];
+    open.closing = all.map((each) => (each.group !== undefined && each.group < taken ? each : { done: doAct(each.done.act) }));
   }
 
   private schedule(): void {
@@ -208,8 +212,7 @@ export class AheadCommits {
     this.patientAsked = true;
     this.options.later(patienceMs, () => {
       this.patientAsked = false;
-      if (this.open) this.write();
-      else this.begin();
+      this.write();
     });
   }
 
@@ -217,46 +220,55 @@ export class AheadCommits {
   private write(): void {
     const { open } = this;
     if (!open || this.writing || this.undurable.length === 0) return;
-    const text = this.options.transactions.redo();
-    if (text === undefined) {
-      this.end(open);
+    const { ahead, rounds } = this.options;
+    const text = rounds.redo();
+    if (open.groups === 0) ahead.begin(rounds.base());
+    if (text === '') {
+      this.tellOf(open);
       return;
     }
-    const acts = this.undurable;
+    const group = open.groups;
+    open.groups += 1;
+    const acts = this.undurable.map((done): Closing => ({ done, group }));
     this.undurable = [];
     this.expect(acts);
-    // They changed nothing, and what they saw is on the disk: no group is on its way.
-    if (text === '') {
-      acts.forEach(tell);
-      return;
-    }
-    const { ahead, transactions } = this.options;
-    if (!open.begun) ahead.begin(transactions.base() ?? '');
-    open.begun = true;
+    open.writing = acts;
     this.writing = this.put(open, { text, acts }).finally(() => {
       this.writing = undefined;
       this.schedule();
     });
   }
 
-  private async put(open: Open, { text, acts }: { text: string; acts: Done[] }): Promise<void> {
-    // A file that fails is no end: LMDB's commit, which these acts then wait for, says whether they are kept.
-    const there = await this.options.ahead.append(text).catch(() => false);
-    if (there || open.outcome === 'kept') {
-      acts.forEach(tell);
+  /** They changed nothing, and what they saw is on the disk, as no group is on its way. */
+  private tellOf(open: Open): void {
+    if (!this.options.ahead.stands()) {
+      this.end(open);
       return;
     }
-    if (open.outcome) for (const { act } of acts) act.reject(open.outcome.fault);
-    else open.closing.push(...acts);
-    this.end(open);
+    this.undurable.forEach(tell);
+    this.undurable = [];
   }
 
-  private expect(acts: readonly Done[]): void {
+  private async put(open: Open, { text, acts }: { text: string; acts: Closing[] }): Promise<void> {
+    // A file that fails is no end: LMDB's commit, which these acts then wait for, says whether they are kept.
+    const there = await this.options.ahead.append(text).catch(() => 'failed');
+    if (open.writing !== acts) return;
+    open.writing = undefined;
+    const { outcome } = open;
+    if (there === 'stands' || outcome === 'kept') for (const { done } of acts) tell(done);
+    else if (outcome) for (const { done } of acts) done.act.reject(outcome.fault);
+    else {
+      open.closing.push(...acts);
+      this.end(open);
+    }
+  }
+
+  private expect(acts: readonly Closing[]): void {
     const now = this.options.clock.monotonic();
     const passedMs = now - this.lastGroupAt;
     this.lastGroupAt = now;
     if (passedMs <= 0) return;
-    const urgent = acts.reduce((count, { act }) => count + (act.patient ? 0 : 1), 0);
+    const urgent = acts.reduce((count, { done }) => count + (done.act.patient ? 0 : 1), 0);
     this.expected += freshShare * (urgent / passedMs - this.expected);
   }
 }

@@ -13,12 +13,17 @@ const lingerMsMax = 2;
 /** How long an act for which no client waits may wait for one to share its commit with, in milliseconds. */
 export const patienceMs = 5;
 
-/** Runs an act in a commit. @param options.patient whether it may wait a moment for another act's commit */
-export type Commit = <T>(body: () => T, options?: { readonly patient?: boolean }) => Promise<T>;
+/**
+ * Runs an act in a commit.
+ * @param options.patient whether it may wait a moment for another act's commit
+ * @param options.ahead whether its changes can be told as text: then it may be durable ahead of the commit, and may be done anew as long as nobody was told
+ */
+export type Commit = <T>(body: () => T, options?: { readonly patient?: boolean; readonly ahead?: boolean }) => Promise<T>;
 
 /** One act that waits for its commit. */
 export interface Act {
   readonly patient: boolean;
+  readonly ahead: boolean;
   readonly body: () => unknown;
   readonly resolve: (value: never) => void;
   readonly reject: (reason: unknown) => void;
@@ -105,9 +110,9 @@ export function createCommits(options: {
       begin();
     });
   };
-  return <T>(body: () => T, { patient = false }: { patient?: boolean } = {}) =>
+  return <T>(body: () => T, { patient = false, ahead = false }: { patient?: boolean; ahead?: boolean } = {}) =>
     new Promise<T>((resolve, reject) => {
-      waiting.push({ patient, body, resolve: resolve as Act['resolve'], reject });
+      waiting.push({ patient, ahead, body, resolve: resolve as Act['resolve'], reject });
       if (patient) beginLater();
       else begin();
     });

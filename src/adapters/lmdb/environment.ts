@@ -11,13 +11,13 @@ import { createCommits } from './commits.ts';
 import { AheadCommits } from './commits-ahead.ts';
 import { type EndedRow, endedRows } from './ended-rows.ts';
 import { type Gathered, type Gathering, gathered } from './gathered.ts';
-import { createTransactions, type Transactions, untold } from './gathering.ts';
 import { holdRows } from './hold-rows.ts';
 import { journalRows } from './journal-rows.ts';
 import { createKeyRecords } from './key-records.ts';
 import type { DueIds, DueKey, Ended } from './reservation.ts';
+import { createRounds, type Rounds, untold } from './rounds.ts';
 import type { CheckpointKey, Table, Tables } from './tables.ts';
-import { openWriteAhead, readAhead, type WriteAhead } from './write-ahead.ts';
+import { fenceAhead, openWriteAhead, type WriteAhead } from './write-ahead.ts';
 
 /** The tables, and what only their owner does with them. */
 export interface Environment {
@@ -41,8 +41,8 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     root.openDB<V, K>({ name, encoding: 'json' });
   const texts = <K extends string | number>(name: string): Database<string, K> => root.openDB<string, K>({ name, encoding: 'string' });
   // The tables are made before what they are part of.
-  let transactions: Transactions | undefined;
-  const aside = (): void => transactions?.aside();
+  let rounds: Rounds | undefined;
+  const aside = (): void => rounds?.aside();
   /** A table whose entries are changed again and again. */
   const busy = <V>(name: string): Gathered<V> => gathered<V>(json<V, string>(name));
   const rare = <V, K extends string | DueKey | CheckpointKey>(name: string): Table<V, K> => untold(json<V, K>(name), aside);
@@ -60,12 +60,23 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
   };
   const keys = createKeyRecords(json('keys'), aside);
   const aheadFile = join(folder, 'ahead');
-  const ahead = alone ? openWriteAhead(aheadFile) : undefined;
-  const gatherings: readonly Gathering[] = [...Object.values(told), keys];
-  const left = (base: string): string[] => ahead?.texts(base) ?? readAhead(aheadFile, { base });
-  const all = createTransactions({ tables: gatherings, told, mark: createCommitMark(notes), left });
-  transactions = all;
-  const commits = commitsOf({ root, transactions: all, failed: failures.told, clock, ahead });
+  const mark = createCommitMark(notes);
+  const isNow = (base: string): boolean => {
+    root.resetReadTxn();
+    return mark.stored() === base;
+  };
+  const ahead = alone ? openWriteAhead(aheadFile, isNow) : undefined;
+  const all = createRounds({
+    tables: [...Object.values(told), keys] satisfies Gathering[],
+    told,
+    mark,
+    notes,
+    // Nobody but this process appends to a file of its own, so there is nobody to be told.
+    fence: (base) => ahead?.texts(base) ?? fenceAhead(aheadFile, base),
+    ...(ahead && { ahead: ahead.texts }),
+  });
+  rounds = all;
+  const commits = commitsOf({ root, rounds: all, failed: failures.told, clock, ahead });
   const tables: Tables = {
     meta: told.m,
     keys,
@@ -86,6 +97,7 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     journal: told.j,
     checkpoints: rare('checkpoints'),
     commit: commits.commit,
+    requireTransaction: aside,
     readable: () => commits.readable(),
     catchUp: () => commits.catchUp(),
     timeText: createTimeTexts(),
@@ -122,18 +134,16 @@ function options(folder: string) {
 
 function commitsOf(options: {
   root: Pick<RootDatabase, 'transaction'>;
-  transactions: Transactions;
+  rounds: Rounds;
   failed: (error: unknown) => Promise<unknown>;
   clock: Clock;
   ahead: WriteAhead | undefined;
 }): Pick<AheadCommits, 'commit' | 'readable' | 'catchUp' | 'finish'> {
-  const { root, transactions, ahead, ...others } = options;
-  if (!ahead) {
-    const commit = createCommits({ transaction: (body) => root.transaction(body), gather: transactions.run, ...others });
-    const nothing = async (): Promise<void> => undefined;
-    return { commit, readable: nothing, catchUp: nothing, finish: nothing };
-  }
-  return new AheadCommits({ transaction: (body) => root.transaction(body), transactions, ahead, ...others });
+  const { root, rounds, ahead, ...others } = options;
+  const transaction = (body: () => void): Promise<unknown> => root.transaction(body);
+  if (ahead) return new AheadCommits({ transaction, rounds, ahead, ...others });
+  const nothing = async (): Promise<void> => undefined;
+  return { commit: createCommits({ transaction, gather: rounds.run, ...others }), readable: nothing, catchUp: nothing, finish: nothing };
 }
 
 /** Remembers for a while that a commit failed, and says why. */

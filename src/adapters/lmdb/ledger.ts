@@ -28,12 +28,12 @@ export function createLedger({
     return look();
   };
   return {
-    admit: (request) => tables.commit(() => admit(tables, terms, request)),
+    admit: (request) => tables.commit(() => admit(tables, terms, request), { ahead: true }),
     preview: (request) => read(() => preview(tables, terms, request)),
     // The client has its answer, so a settle may share the commit of the next admit (ADR 0016).
-    settle: (request) => tables.commit(() => settle(tables, terms, request), { patient: true }),
-    renew: (request) => tables.commit(() => renew(tables, request)),
-    record: (facts) => tables.commit(() => recordFacts(tables, clock.now(), facts)),
+    settle: (request) => tables.commit(() => settle(tables, terms, request), { patient: true, ahead: true }),
+    renew: (request) => tables.commit(() => renew(tables, request), { ahead: true }),
+    record: (facts) => tables.commit(() => recordFacts(tables, clock.now(), facts), { ahead: true }),
     useOnce: (once) => tables.commit(() => useOnce(tables, once)),
     remembers: async (ids) => ids.map((id) => tables.once.doesExist(onceHash(id))),
     sweep: (request) => sweep(tables, terms, request),

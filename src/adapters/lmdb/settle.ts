@@ -23,6 +23,8 @@ export function settle(tables: Tables, { thresholds }: Pick<LedgerTerms, 'thresh
   if (!hold && ended?.state === 'settled') return;
   const captured = ended?.state === 'captured' ? ended.hold : undefined;
   const reservation = hold ?? captured;
+  // What was captured stands by itself, and its entry is taken away.
+  if (captured) tables.requireTransaction();
   if (!reservation)
     throw new Error(`Reservation ${reservationId} is not held: it was never admitted, or ended too long ago to be settled.`);
   if (!Number.isSafeInteger(charge) || charge < 0 || charge > reservation.price) {

@@ -91,6 +91,8 @@ export interface Tables {
   readonly commit: Commit;
   /** A time of a record as it stands there. @throws RangeError for what is no time */
   readonly timeText: (time: number) => string;
+  /** To be called by an act that may be done in memory, where it cannot. @throws NeedsTransaction, and then it is done anew in a transaction */
+  requireTransaction(): void;
   /** Resolves once reads outside of a commit see everything that was told to be durable so far. */
   readable(): Promise<void>;
   /** Resolves once ranges of the journal, and other processes, see everything that was told to be durable so far. */

@@ -8,16 +8,21 @@ import { crc32 } from 'node:zlib';
  * flush writes the pages that changed and nothing about the file. Groups of changes lie one after the other, each at the beginning of a page, so that writing one never
  * writes a page of one before it anew. Each names the mark of the commit that it goes on from (its base): once the store has another mark, they
  * say nothing any more.
+ *
+ * The first page is the fence. A process that is about to commit on top of a base says so there, and only then looks for groups, which it takes into its commit.
+ * Whoever appends a group looks at the fence only after the group was written. So one of the two sees the other: a group is taken in, or it is known that it may not be.
  */
 export interface WriteAhead {
   /** From now on groups go on from this mark, and begin at the front. */
   begin(base: string): void;
   /**
-   * Puts a group behind those that there are. Resolves once it is on the disk: to false where there was no room for it, and nothing was written.
-   * @throws what the system says; the group may then be there or not
+   * Puts a group behind those that there are. Resolves once it is on the disk and stands: no other process commits on top of its base without it. 'fenced' where
+   * one may do so, 'full' where there was no room and nothing was written. @throws what the system says; the group may then be there or not
    */
-  append(text: string): Promise<boolean>;
-  /** The texts of the groups that go on from a mark, in their order: of its own ones those that are on the disk for certain. */
+  append(text: string): Promise<'stands' | 'fenced' | 'full'>;
+  /** Whether no other process has committed on top of the base, nor is about to. */
+  stands(): boolean;
+  /** The texts of the groups that go on from a mark, in their order: of its own ones those that stand for certain. */
   texts(base: string): string[];
   close(): void;
 }
@@ -29,61 +34,93 @@ const pageBytes = 4096;
 
 const flushed = promisify(fdatasync);
 
-/** @param path  a file that is made where there is none; its folder must exist */
-export function openWriteAhead(path: string): WriteAhead {
-  const file = openSync(path, 'a+', 0o600);
-  closeSync(file);
-  const open = openSync(path, 'r+');
-  prepare(open, path);
+/**
+ * @param path  a file that is made where there is none; its folder must exist
+ * @param isNow  whether the store has this mark now, as the newest commit of any process left it
+ */
+export function openWriteAhead(path: string, isNow: (base: string) => boolean): WriteAhead {
+  closeSync(openSync(path, 'a', 0o600));
+  const file = openSync(path, 'r+');
+  prepare(file, path);
   let base = '';
   let index = 0;
   let certain = 0;
-  let at = 0;
+  let at = pageBytes;
+  // In this order: a fence on another base is either older than this one's, or was set after a commit on top of this one.
+  const stands = (): boolean => !isFenced(file, base) && isNow(base);
   return {
     begin(of) {
       base = of;
       index = 0;
       certain = 0;
-      at = 0;
+      at = pageBytes;
     },
     async append(text) {
       const body = Buffer.from(text);
       const group = Buffer.concat([Buffer.from(headOf({ base, index, bytes: body.length, sum: crc32(body) })), body]);
-      if (at + group.length > aheadBytesMax) return false;
-      const written = writeSync(open, group, 0, group.length, at);
+      if (at + group.length > aheadBytesMax) return 'full';
+      const written = writeSync(file, group, 0, group.length, at);
       if (written !== group.length) throw new Error(`Of ${group.length} bytes ${written} were written to ${path}.`);
       index += 1;
-      at = Math.ceil((at + group.length) / pageBytes) * pageBytes;
-      await flushed(open);
+      at = nextPage(at + group.length);
+      await flushed(file);
+      if (!stands()) return 'fenced';
       certain = index;
-      return true;
+      return 'stands';
     },
-    texts: (of) => readAhead(path, of === base ? { base, max: certain } : { base: of }),
-    close: () => closeSync(open),
+    stands,
+    texts: (of) => textsIn(file, of === base ? { base, max: certain } : { base: of }),
+    close: () => closeSync(file),
   };
 }
 
 /**
- * The texts of the groups that go on from a mark, in their order; none where there is no such file. The last one may be one of which nobody was told.
- * @param options.max  no more than so many
+ * Says that a commit on top of this base is about to be made, and answers the texts of the groups that it must take in, in their order; none where there is no
+ * such file. To be called with the write lock held. The last group may be one of which nobody was told.
  */
-export function readAhead(path: string, { base, max = Number.POSITIVE_INFINITY }: { base: string; max?: number }): string[] {
+export function fenceAhead(path: string, base: string): string[] {
   const file = openOr(path);
   if (file === undefined) return [];
   try {
-    const texts: string[] = [];
-    for (let at = 0; texts.length < max; ) {
-      const head = headAt(file, at);
-      if (head?.base !== base || head.index !== texts.length) break;
-      const body = Buffer.alloc(head.bytes);
-      if (readSync(file, body, 0, head.bytes, at + head.length) < head.bytes || crc32(body) !== head.sum) break;
-      texts.push(body.toString());
-      at = Math.ceil((at + head.length + head.bytes) / pageBytes) * pageBytes;
-    }
-    return texts;
+    const page = Buffer.alloc(fenceBytes);
+    page.write(`${JSON.stringify([base, crc32(base)])}\n`);
+    writeSync(file, page, 0, page.length, 0);
+    return textsIn(file, { base });
   } finally {
     closeSync(file);
   }
+}
+
+const fenceBytes = 256;
+
+/** A fence that cannot be read, because it is being written, is one. */
+function isFenced(file: number, base: string): boolean {
+  const page = Buffer.alloc(fenceBytes);
+  readSync(file, page, 0, page.length, 0);
+  if (page[0] === 0) return false;
+  try {
+    const [of, sum] = JSON.parse(page.toString('utf8', 0, page.indexOf('\n'))) as [string, number];
+    return of === base || crc32(of) !== sum;
+  } catch {
+    return true;
+  }
+}
+
+function textsIn(file: number, { base, max = Number.POSITIVE_INFINITY }: { base: string; max?: number }): string[] {
+  const texts: string[] = [];
+  for (let at = pageBytes; texts.length < max; ) {
+    const head = headAt(file, at);
+    if (head?.base !== base || head.index !== texts.length) break;
+    const body = Buffer.alloc(head.bytes);
+    if (readSync(file, body, 0, head.bytes, at + head.length) < head.bytes || crc32(body) !== head.sum) break;
+    texts.push(body.toString());
+    at = nextPage(at + head.length + head.bytes);
+  }
+  return texts;
+}
+
+function nextPage(at: number): number {
+  return Math.ceil(at / pageBytes) * pageBytes;
 }
 
 interface Head {
@@ -129,7 +166,7 @@ function prepare(file: number, path: string): void {
 
 function openOr(path: string): number | undefined {
   try {
-    return openSync(path, 'r');
+    return openSync(path, 'r+');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;

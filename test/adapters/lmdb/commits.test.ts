@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createCommitMark } from '../../../src/adapters/lmdb/commit-mark.ts';
 import { commitActsMax, createCommits } from '../../../src/adapters/lmdb/commits.ts';
 import { gathered } from '../../../src/adapters/lmdb/gathered.ts';
-import { createTransactions } from '../../../src/adapters/lmdb/gathering.ts';
+import { createRounds } from '../../../src/adapters/lmdb/rounds.ts';
 import type { Table } from '../../../src/adapters/lmdb/tables.ts';
 
 /** A table in memory that tells what was done to it. */
@@ -46,7 +46,7 @@ function setUp(
       transactions += 1;
       return transaction(body);
     },
-    gather: createTransactions({ tables: [busy], told: {}, mark, left: () => [] }).run,
+    gather: createRounds({ tables: [busy], told: {}, mark, notes: { get: () => undefined, put: () => undefined }, fence: () => [] }).run,
     failed: async (error) => error,
     clock: { monotonic: () => (time += tookMs) },
     later:
