@@ -78,7 +78,7 @@ function isSync(name: string): boolean {
 }
 
 function isStore(text: string): boolean {
-  return text.includes('/store/data.mdb>');
+  return text.includes('/store/data.mdb>') || text.includes('/store/ahead>');
 }
 
 function install(): void {

@@ -62,11 +62,16 @@ test('a full disk refuses calls, loses nothing acknowledged and does not end the
   await after.close();
 }, 60_000);
 
-test('two processes at one budget never pass it and use it up', async () => {
+test('a gateway whose changes go ahead, and two processes beside it, never pass one budget and use it up (I2)', async () => {
   const store = await openIn(folder);
   await mintCaller(store, 1200);
   const epoch = store.keyring.epoch();
-  const runs = await Promise.all(['one', 'two'].map((prefix) => runCaller({ folder, calls: 500, concurrency: 16, prefix })));
+  const lives = [
+    { prefix: 'gate', serving: true },
+    { prefix: 'one', serving: false },
+    { prefix: 'two', serving: false },
+  ];
+  const runs = await Promise.all(lives.map((life) => runCaller({ folder, calls: 500, concurrency: 16, ...life })));
   expect(runs.every(({ lines }) => lines.includes('trouble none'))).toBe(true);
   const { spent, held, charged, journal, admitted } = await accountsOf(store);
   expect(journal).toMatchObject({ ok: true });
@@ -77,5 +82,26 @@ test('two processes at one budget never pass it and use it up', async () => {
   expect(new Set(said)).toEqual(admitted);
   expect(runs.every(({ lines }) => idsSaid(lines, 'admitted').length > 0 && idsSaid(lines, 'failed').length === 0)).toBe(true);
   expect(store.keyring.epoch()).toBe(epoch);
+  await store.close();
+}, 60_000);
+
+test('a gateway killed while another process commits: all that either was told is there, in one chain (I2, I8)', async () => {
+  const store = await openIn(folder);
+  await mintCaller(store, budget * 10);
+  for (const [round, killAfter] of [23, 140, 251].entries()) {
+    const [gate, other] = await Promise.all([
+      runCaller({ folder, serving: true, calls: 100_000, prefix: `gate${round}`, killAfter }),
+      runCaller({ folder, calls: 300, concurrency: 4, prefix: `other${round}` }),
+    ]);
+    expect([gate.signal, other.code]).toEqual(['SIGKILL', 0]);
+    // This process had the store open all the time, and takes in what the gateway left as any that opens it anew.
+    await store.ledger.record({ kind: 'server.started' });
+    const after = await accountsOf(store);
+    expect(after.journal).toMatchObject({ ok: true });
+    const said = [gate, other].flatMap(({ lines }) => idsSaid(lines, 'admitted'));
+    expect(said.length).toBeGreaterThan(100);
+    expect(said.filter((id) => !after.admitted.has(id))).toEqual([]);
+    expect(after.charged).toBe(after.spent);
+  }
   await store.close();
 }, 60_000);
