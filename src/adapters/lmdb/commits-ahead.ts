@@ -175,11 +175,20 @@ export class AheadCommits {
     } catch (error) {
       const fault = await failed(error);
       open.outcome = { fault };
+      // The next one takes in what is ahead of the store: nothing may be on its way there, nor anything that is told to have failed.
+      await this.writing;
+      this.withdraw();
       for (const { done } of open.closing) done.act.reject(fault);
       // Where it did not even begin, those who wait for it are told.
       if (!ran) for (const { reject } of this.waiting.splice(0)) reject(fault);
-      // The next one takes in what is ahead of the store, so nothing may be on its way there.
-      await this.writing;
+    }
+  }
+
+  private withdraw(): void {
+    try {
+      this.options.ahead.withdraw();
+    } catch {
+      // Neither the file nor the database can be written to: it is as it is, and whoever waits is told that it failed.
     }
   }
 

@@ -21,12 +21,13 @@ import { requireWhole } from './restore-mark.ts';
 import { captureHolds, orphanedHolds, sweepBatchMax } from './sweep.ts';
 import type { Tables } from './tables.ts';
 
-const schemaVersion = 5;
+const schemaVersion = 6;
 /**
  * A store of version 2 only lacks what is made when it is first needed: pins of tools. One of version 3 has one record and one hold an entry, which is
- * what a row of one looks like, and one of version 4 one ended reservation; but their own builds would not understand rows of several.
+ * what a row of one looks like, and one of version 4 one ended reservation; but their own builds would not understand rows of several. One of version 5 has nothing ahead
+ * of it, and its own build would not take in what is.
  */
-const schemaVersionsBefore: readonly unknown[] = [2, 3, 4];
+const schemaVersionsBefore: readonly unknown[] = [2, 3, 4, 5];
 
 /**
  * Opens or creates the embedded store in `folder` (mode 0700, its files 0600): one LMDB environment, shared by every process of one machine.

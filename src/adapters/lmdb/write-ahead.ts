@@ -22,6 +22,8 @@ export interface WriteAhead {
   append(text: string): Promise<'stands' | 'fenced' | 'full'>;
   /** Whether no other process has committed on top of the base, nor is about to. */
   stands(): boolean;
+  /** Takes the last group back where it does not stand for certain: those who waited for it are told that it failed. */
+  withdraw(): void;
   /** The texts of the groups that go on from a mark, in their order: of its own ones those that stand for certain. */
   texts(base: string): string[];
   close(): void;
@@ -45,6 +47,8 @@ export function openWriteAhead(path: string, isNow: (base: string) => boolean): 
   let base = '';
   let index = 0;
   let certain = 0;
+  /** Where the last group is, and where the next one will be. */
+  let lastAt = pageBytes;
   let at = pageBytes;
   // In this order: a fence on another base is either older than this one's, or was set after a commit on top of this one.
   const stands = (): boolean => !isFenced(file, base) && isNow(base);
@@ -59,16 +63,23 @@ export function openWriteAhead(path: string, isNow: (base: string) => boolean): 
       const body = Buffer.from(text);
       const group = Buffer.concat([Buffer.from(headOf({ base, index, bytes: body.length, sum: crc32(body) })), body]);
       if (at + group.length > aheadBytesMax) return 'full';
-      const written = writeSync(file, group, 0, group.length, at);
-      if (written !== group.length) throw new Error(`Of ${group.length} bytes ${written} were written to ${path}.`);
       index += 1;
+      lastAt = at;
       at = nextPage(at + group.length);
+      const written = writeSync(file, group, 0, group.length, lastAt);
+      if (written !== group.length) throw new Error(`Of ${group.length} bytes ${written} were written to ${path}.`);
       await flushed(file);
       if (!stands()) return 'fenced';
       certain = index;
       return 'stands';
     },
     stands,
+    withdraw() {
+      if (index === certain) return;
+      writeSync(file, Buffer.alloc(magic.length + 2), 0, magic.length + 2, lastAt);
+      index = certain;
+      at = lastAt;
+    },
     texts: (of) => textsIn(file, of === base ? { base, max: certain } : { base: of }),
     close: () => closeSync(file),
   };

@@ -95,7 +95,7 @@ test('a gateway killed while another process commits: all that either was told i
     ]);
     expect([gate.signal, other.code]).toEqual(['SIGKILL', 0]);
     // This process had the store open all the time, and takes in what the gateway left as any that opens it anew.
-    await store.ledger.record({ kind: 'server.started' });
+    await store.ledger.record({ kind: 'gap' });
     const after = await accountsOf(store);
     expect(after.journal).toMatchObject({ ok: true });
     const said = [gate, other].flatMap(({ lines }) => idsSaid(lines, 'admitted'));

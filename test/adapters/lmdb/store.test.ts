@@ -161,10 +161,10 @@ test('what a store of version 4 remembers of ended reservations still counts, an
   await taken.close();
 });
 
-test.each([1, 6])('a store of schema %i is refused', async (schema) => {
+test.each([1, 7])('a store of schema %i is refused', async (schema) => {
   await (await openIn(folder)).close();
   await inside(folder, (meta) => meta.put('schema', schema));
-  await expect(openIn(folder)).rejects.toThrow(`schema version ${schema}; this build reads 5`);
+  await expect(openIn(folder)).rejects.toThrow(`schema version ${schema}; this build reads 6`);
 });
 
 test('a change by another process is seen here within a second', async () => {
