@@ -200,7 +200,7 @@ export class AheadCommits {
     open.closing = all.map((each) => (each.group !== undefined && each.group < taken ? each : { done: doAct(each.done.act) }));
   }
 
-  private schedule(): void {
+  private schedule(soon = this.options.soon): void {
     if (this.writing || this.asked || this.undurable.length === 0) return;
     if (!this.undurable.some(({ act }) => !act.patient)) {
       this.askPatiently();
@@ -212,7 +212,7 @@ export class AheadCommits {
       this.write();
     };
     if (this.expected * lingerMsMax >= lingerActsMin) this.options.later(lingerMsMax, write);
-    else this.options.soon(write);
+    else soon(write);
   }
 
   /** An act for which no client waits shares what the next one does, for a moment. */
@@ -244,7 +244,8 @@ export class AheadCommits {
     open.writing = acts;
     this.writing = this.put(open, { text, acts }).finally(() => {
       this.writing = undefined;
-      this.schedule();
+      // Those who came meanwhile have waited already.
+      this.schedule((write) => write());
     });
   }
 

@@ -47,6 +47,8 @@ export function openWriteAhead(path: string, isNow: (base: string) => boolean): 
   let base = '';
   let index = 0;
   let certain = 0;
+  /** Where a group is put together: one is on its way at a time. */
+  const group = Buffer.alloc(aheadBytesMax);
   /** Where the last group is, and where the next one will be. */
   let lastAt = pageBytes;
   let at = pageBytes;
@@ -60,14 +62,16 @@ export function openWriteAhead(path: string, isNow: (base: string) => boolean): 
       at = pageBytes;
     },
     async append(text) {
-      const body = Buffer.from(text);
-      const group = Buffer.concat([Buffer.from(headOf({ base, index, bytes: body.length, sum: crc32(body) })), body]);
-      if (at + group.length > aheadBytesMax) return 'full';
+      const bytes = Buffer.byteLength(text);
+      const length = headBytes + bytes;
+      if (at + length > aheadBytesMax) return 'full';
+      group.write(text, headBytes);
+      group.write(headOf({ base, index, bytes, sum: crc32(group.subarray(headBytes, length)) }).padEnd(headBytes));
       index += 1;
       lastAt = at;
-      at = nextPage(at + group.length);
-      const written = writeSync(file, group, 0, group.length, lastAt);
-      if (written !== group.length) throw new Error(`Of ${group.length} bytes ${written} were written to ${path}.`);
+      at = nextPage(at + length);
+      const written = writeSync(file, group, 0, length, lastAt);
+      if (written !== length) throw new Error(`Of ${length} bytes ${written} were written to ${path}.`);
       await flushed(file);
       if (!stands()) return 'fenced';
       certain = index;
@@ -123,9 +127,9 @@ function textsIn(file: number, { base, max = Number.POSITIVE_INFINITY }: { base:
     const head = headAt(file, at);
     if (head?.base !== base || head.index !== texts.length) break;
     const body = Buffer.alloc(head.bytes);
-    if (readSync(file, body, 0, head.bytes, at + head.length) < head.bytes || crc32(body) !== head.sum) break;
+    if (readSync(file, body, 0, head.bytes, at + headBytes) < head.bytes || crc32(body) !== head.sum) break;
     texts.push(body.toString());
-    at = nextPage(at + head.length + head.bytes);
+    at = nextPage(at + headBytes + head.bytes);
   }
   return texts;
 }
@@ -145,19 +149,22 @@ interface Head {
 
 const magic = 'keygate-ahead-1';
 
+/** What a head has room for: its text, a line break and spaces. */
+const headBytes = 256;
+
 function headOf({ base, index, bytes, sum }: Head): string {
   return `${JSON.stringify([magic, base, index, bytes, sum])}\n`;
 }
 
-function headAt(file: number, at: number): (Head & { readonly length: number }) | undefined {
-  const page = Buffer.alloc(512);
+function headAt(file: number, at: number): Head | undefined {
+  const page = Buffer.alloc(headBytes);
   const read = readSync(file, page, 0, page.length, at);
   const end = page.subarray(0, read).indexOf('\n');
   if (end < 0) return undefined;
   try {
     const [named, base, index, bytes, sum] = JSON.parse(page.toString('utf8', 0, end)) as [string, string, number, number, number];
     const fits = named === magic && Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= aheadBytesMax;
-    return fits ? { base, index, bytes, sum, length: end + 1 } : undefined;
+    return fits ? { base, index, bytes, sum } : undefined;
   } catch {
     return undefined;
   }
