@@ -71,7 +71,7 @@ export async function composeGateway(config: Config, log: Log) {
     seal: settings.seal,
     live,
     log,
-    ...{ metrics, tally, retries, scratch: new Scratch() },
+    ...{ metrics, tally, retries, scratch: new Scratch(), memory: opened.memory },
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: () => orderedId(clock.now(), randomUUID()),
   };

@@ -1,3 +1,4 @@
+import type { ReadMemory } from '../domain/read-memory.ts';
 import type { Scratch } from '../domain/scratch.ts';
 import type { Seal } from '../domain/seal.ts';
 import type { Assertions } from '../ports/assertions.ts';
@@ -42,4 +43,6 @@ export interface Ports {
   readonly newId: () => string;
   /** Where long answers are read, one after another. */
   readonly scratch: Pick<Scratch, 'join' | 'keep'>;
+  /** Takes back the memory of answers that have been passed on. */
+  readonly memory: Pick<ReadMemory, 'giveBack'>;
 }
