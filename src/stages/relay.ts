@@ -8,7 +8,7 @@ import type { Admitted } from './reached.ts';
 
 export type ForwardPorts = Pick<
   Ports,
-  'upstreams' | 'assertions' | 'toolPins' | 'seal' | 'live' | 'ledger' | 'clock' | 'log' | 'scratch' | 'memory'
+  'upstreams' | 'assertions' | 'toolPins' | 'seal' | 'live' | 'ledger' | 'clock' | 'log' | 'scratch' | 'memory' | 'lists'
 >;
 
 /** How an attempt ended, as a relay tells it. */

@@ -5,6 +5,7 @@ import { createLedger } from '../../src/adapters/lmdb/ledger.ts';
 import type { Tables } from '../../src/adapters/lmdb/tables.ts';
 import { createRetries } from '../../src/adapters/retries.ts';
 import type { Config } from '../../src/config/schema.ts';
+import { KnownLists } from '../../src/domain/known-lists.ts';
 import { ReadMemory } from '../../src/domain/read-memory.ts';
 import { Scratch } from '../../src/domain/scratch.ts';
 import { createSeal } from '../../src/domain/seal.ts';
@@ -101,6 +102,7 @@ export function startReplica(
     hashArguments: () => undefined,
     scratch: new Scratch(),
     memory: new ReadMemory(),
+    lists: new KnownLists(),
     newId: () => {
       ids += 1;
       return `${name}-${ids}`;

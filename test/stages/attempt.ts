@@ -1,4 +1,5 @@
 import type { Ending } from '../../src/domain/charge.ts';
+import { KnownLists } from '../../src/domain/known-lists.ts';
 import type { Micros } from '../../src/domain/money.ts';
 import type { Rule } from '../../src/domain/policy.ts';
 import { ReadMemory } from '../../src/domain/read-memory.ts';
@@ -94,6 +95,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     metrics: { request: () => undefined },
     scratch: terms.scratch ?? new Scratch(),
     memory: terms.memory ?? new ReadMemory(),
+    lists: new KnownLists(),
     ledger: {
       remembers: terms.remembers,
       async settle(request: SettleRequest) {
