@@ -9,6 +9,7 @@ import { upstreamsOf } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import type { Policy } from './domain/policy.ts';
+import { ReadMemory } from './domain/read-memory.ts';
 import { createSeal } from './domain/seal.ts';
 import type { RuleBench } from './edges/cli/rule-bench.ts';
 import { createDryRuns, type DryRuns } from './edges/dry-runs.ts';
@@ -21,7 +22,7 @@ export async function openDryRuns(surroundings: Surroundings): Promise<{ dryRuns
   const log = openLog('error');
   const { store, signing } = await openConfigured(config, { serving: false, log });
   const { ledger, pins, duties } = store;
-  const upstreams = createUpstreams(upstreamsOf({ policy: () => policy, clock: systemClock, log }));
+  const upstreams = createUpstreams({ ...upstreamsOf({ policy: () => policy, clock: systemClock, log }), memory: new ReadMemory() });
   const credentialsOf = (name: string) => policy.upstreams.get(name)?.credentials ?? [];
   const dryRuns = createDryRuns({
     callers: callersOf(config, policy, { keyring: store.keyring, publicJwks: signing.publicJwks }),

@@ -4,6 +4,7 @@ import { createGuardedUpstreams, type GuardTerms } from './adapters/upstream/gua
 import { createPassthrough } from './adapters/upstream/passthrough.ts';
 import { createUpstreams } from './adapters/upstream/upstreams.ts';
 import type { Policy } from './domain/policy.ts';
+import { ReadMemory } from './domain/read-memory.ts';
 import type { UpstreamHealth } from './domain/upstream-terms.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Ledger } from './ports/ledger.ts';
@@ -22,6 +23,8 @@ export interface OpenedUpstreams {
   /** In the caller's era, whatever the upstream's. */
   readonly bridged: Upstreams;
   readonly passthrough: Passthrough;
+  /** Takes back what answers were read in. */
+  readonly memory: Pick<ReadMemory, 'giveBack'>;
   /** How each upstream is doing, as this process sees it. */
   health(): UpstreamHealth[];
   /** Takes the upstreams of a new configuration. */
@@ -32,7 +35,8 @@ export interface OpenedUpstreams {
 /** The ways to the upstreams, of every transport, each behind its guard, and a bridge between the eras before them all. */
 export function openUpstreams(options: { policy: () => Policy; clock: Clock; ledger: Pick<Ledger, 'record'>; log: Log }): OpenedUpstreams {
   const { policy, clock, ledger, log } = options;
-  const ways = createUpstreams(upstreamsOf({ policy, clock, log }));
+  const memory = new ReadMemory();
+  const ways = createUpstreams({ ...upstreamsOf({ policy, clock, log }), memory });
   const guarded = createGuardedUpstreams({ upstreams: ways, terms: termsOf(policy()), clock, ledger, log });
   const protocolOf = (name: string) => policy().upstreams.get(name)?.protocol ?? 'auto';
   const bridge = createEraBridge({ upstreams: guarded, clock, log, protocolOf, limits: () => policy().limits, newId: randomUUID });
@@ -40,6 +44,7 @@ export function openUpstreams(options: { policy: () => Policy; clock: Clock; led
     upstreams: guarded,
     bridged: bridge,
     passthrough: createPassthrough(guarded),
+    memory,
     health: guarded.health,
     configure(next) {
       ways.configure(next.upstreams);

@@ -17,6 +17,7 @@ import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
+import { KnownLists } from './domain/known-lists.ts';
 import { orderedId } from './domain/ordered-id.ts';
 import { Scratch } from './domain/scratch.ts';
 import { createDryRuns } from './edges/dry-runs.ts';
@@ -71,7 +72,7 @@ export async function composeGateway(config: Config, log: Log) {
     seal: settings.seal,
     live,
     log,
-    ...{ metrics, tally, retries, scratch: new Scratch() },
+    ...{ metrics, tally, retries, scratch: new Scratch(), memory: opened.memory, lists: new KnownLists() },
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: () => orderedId(clock.now(), randomUUID()),
   };

@@ -4,6 +4,7 @@ import { type Composed, composeGateway } from './compose.ts';
 import { readConfig, requireConfig, type Surroundings } from './compose-store.ts';
 import type { Config } from './config/schema.ts';
 import { watchConfig } from './config/watch.ts';
+import { countBuffersWithHeap } from './count-buffers-with-heap.ts';
 import { TurnoverMap } from './domain/turnover-map.ts';
 import { connectionsFor } from './edges/descriptors.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
@@ -34,6 +35,7 @@ export interface RunningGateway {
 /** Starts one gateway process. @throws CommandFailure for a bad configuration, Error where a listener or the store cannot be opened */
 export async function startGateway(options: ServeOptions): Promise<RunningGateway> {
   const { log, version } = options;
+  countBuffersWithHeap();
   const loaded = await requireConfig(options);
   const { config } = loaded;
   const composed = await composeGateway(config, log);

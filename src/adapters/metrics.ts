@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client';
 import { isNamedMethod } from '../domain/method.ts';
+import { type RequestCount, RequestCounts } from '../domain/request-counts.ts';
 import type { UpstreamHealth } from '../domain/upstream-terms.ts';
 import type { Load } from '../ports/load.ts';
 import type { Metrics } from '../ports/observe.ts';
@@ -35,19 +36,8 @@ export function createMetrics(options: {
 }): PrometheusMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const requests = new Counter({
-    name: 'keygate_requests_total',
-    help: 'Requests by upstream, method, decision and reason.',
-    labelNames: ['upstream', 'method', 'decision', 'reason'],
-    registers: [registry],
-  });
-  const seconds = new Histogram({
-    name: 'keygate_request_duration_seconds',
-    help: 'From the head of the request to the end of the answer.',
-    labelNames: ['upstream', 'method', 'decision'],
-    buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-    registers: [registry],
-  });
+  const counted = new RequestCounts(durationBounds);
+  countRequests(registry, counted);
   const configurations = new Counter({
     name: 'keygate_config_events_total',
     help: 'Configuration reloads by result.',
@@ -88,9 +78,8 @@ export function createMetrics(options: {
   });
   return {
     request(sample) {
-      const method = methodLabel(sample.method);
-      requests.inc({ upstream: sample.upstream, method, decision: sample.decision, reason: sample.reason });
-      seconds.observe({ upstream: sample.upstream, method, decision: sample.decision }, sample.seconds);
+      const { upstream, decision, reason, seconds } = sample;
+      counted.add({ upstream, method: methodLabel(sample.method), decision, reason, seconds });
     },
     configuration: (event) => configurations.inc({ event }),
     overSoftLimit: (upstream) => soft.inc({ upstream }),
@@ -98,6 +87,43 @@ export function createMetrics(options: {
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
+}
+
+/** Of how long requests took, in seconds. */
+const durationBounds = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** What was counted in plain numbers is handed over when it is asked for: to count by labels costs several times as much, and each call is counted (measured). */
+function countRequests(registry: Registry, counted: RequestCounts): void {
+  new Counter({
+    name: 'keygate_requests_total',
+    help: 'Requests by upstream, method, decision and reason.',
+    labelNames: ['upstream', 'method', 'decision', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, reasons } of counted.all()) for (const [reason, count] of reasons) this.inc({ ...labels, reason }, count);
+    },
+  });
+  // The library's own histogram takes samples only, one by one; the registry asks no more of a metric than this.
+  const name = 'keygate_request_duration_seconds';
+  const described = { name, help: 'From the head of the request to the end of the answer.', type: 'histogram', aggregator: 'sum' };
+  const get = async () => ({ ...described, values: counted.all().flatMap((one) => valuesOf(name, one)) });
+  registry.registerMetric({ name, get, reset: () => undefined } as unknown as Histogram);
+}
+
+/** The lines of one set of labels. Buckets hold all that is below their bound. */
+function valuesOf(name: string, { labels, within, seconds, count }: RequestCount) {
+  let below = 0;
+  const buckets = within.map((some, at) => {
+    below += some;
+    return { metricName: `${name}_bucket`, labels: { le: durationBounds[at], ...labels }, value: below };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: count },
+    { metricName: `${name}_sum`, labels, value: seconds },
+    { metricName: `${name}_count`, labels, value: count },
+  ];
 }
 
 function gaugeLoad(registry: Registry, load: Pick<Load, 'requests' | 'bodyBytes' | 'lagMs'>): void {

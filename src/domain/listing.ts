@@ -1,3 +1,4 @@
+import { cuts } from './cuts.ts';
 import { JsonWalk } from './json-walk.ts';
 import type { ResponseMessage, Span } from './message.ts';
 import type { ListMember } from './method.ts';
@@ -16,6 +17,27 @@ export interface ListedItem {
   readonly annotations?: { readonly readOnlyHint?: boolean; readonly destructiveHint?: boolean };
 }
 
+export interface ListTerms {
+  readonly message: ResponseMessage;
+  readonly member: ListMember;
+  readonly private?: { readonly ttlMsMax: number } | undefined;
+}
+
+/** A list as it was read; every place is one in the whole message. */
+export interface ReadList {
+  readonly elements: readonly ListedItem[];
+  /** What narrows the caching members. */
+  readonly caching: readonly Edit[];
+}
+
+interface FilterTerms extends ListTerms {
+  readonly keep: (item: ListedItem) => boolean;
+  readonly prefix?: string | undefined;
+  readonly uriPrefix?: string | undefined;
+  /** The same list, where it was read before. */
+  readonly list?: ReadList;
+}
+
 export type Edit = { span: Span; text: string };
 type Draft = { -readonly [member in keyof ListedItem]: ListedItem[member] };
 
@@ -32,32 +54,31 @@ const unlimited = { depthMax: Number.POSITIVE_INFINITY, nodesMax: Number.POSITIV
  * `prefix` (characters that need no escape) it is put before the name of every element that is kept, and `uriPrefix` before its URI or template.
  * Throws when the member is no array: the upstream's answer is no list.
  */
-export function filterList(options: {
-  message: ResponseMessage;
-  member: ListMember;
-  keep: (item: ListedItem, all: readonly ListedItem[]) => boolean;
-  prefix?: string | undefined;
-  uriPrefix?: string | undefined;
-  private?: { ttlMsMax: number } | undefined;
-}): Buffer {
+export function filterList(options: FilterTerms): Buffer {
   const { message, member, keep, prefix, uriPrefix } = options;
-  let removals: Edit[] = [];
-  const edits: Edit[] = [];
+  const { elements, caching } = options.list ?? readList(options);
+  const kept = elements.map((item) => item[nameOf[member]] !== undefined && keep(item));
+  const all = [...cuts(elements, kept), ...caching];
+  if (prefix !== undefined || uriPrefix !== undefined) {
+    const shown = elements.filter((_item, at) => kept[at]);
+    if (prefix !== undefined) all.push(...shown.flatMap(({ nameSpan }) => prefixing(nameSpan, prefix)));
+    if (uriPrefix !== undefined && (member === 'resources' || member === 'resourceTemplates')) {
+      all.push(...shown.flatMap((item) => [item.uriSpan, item.uriTemplateSpan].flatMap((span) => prefixing(span, uriPrefix))));
+    }
+  }
+  return all.length === 0 ? message.bytes : splice(message.bytes, all);
+}
+
+/** What filterList() needs to know of a list, whoever asked for it. Empty where there is none. @throws Error where the member is no array */
+export function readList({ message, member, private: narrowed }: ListTerms): ReadList {
+  let elements: ListedItem[] = [];
+  const caching: Edit[] = [];
   eachResultMember(message, (walk, name) => {
-    if (name === member) {
-      const elements = readElements(walk, member);
-      const kept = elements.map((item) => item[nameOf[member]] !== undefined && keep(item, elements));
-      removals = cuts(elements, kept);
-      const shown = elements.filter((_item, at) => kept[at]);
-      if (prefix !== undefined) edits.push(...shown.flatMap(({ nameSpan }) => prefixing(nameSpan, prefix)));
-      if (uriPrefix !== undefined && (member === 'resources' || member === 'resourceTemplates')) {
-        edits.push(...shown.flatMap((item) => [item.uriSpan, item.uriTemplateSpan].flatMap((span) => prefixing(span, uriPrefix))));
-      }
-    } else if (options.private) edits.push(...cachingEdits(walk, name, options.private.ttlMsMax));
+    if (name === member) elements = readElements(walk, member);
+    else if (narrowed) caching.push(...cachingEdits(walk, name, narrowed.ttlMsMax));
     else walk.value();
   });
-  const all = [...removals, ...edits];
-  return all.length === 0 ? message.bytes : splice(message.bytes, all);
+  return { elements, caching };
 }
 
 /**
@@ -168,23 +189,6 @@ function readText(walk: JsonWalk): string | undefined {
   const isString = walk.isString();
   walk.value();
   return isString ? walk.text() : undefined;
-}
-
-/** The cuts that leave the kept elements of an array, or members of an object, with the right commas between them. */
-export function cuts(elements: readonly { readonly span: Span }[], kept: readonly boolean[]): Edit[] {
-  const edits: Edit[] = [];
-  for (let first = 0; first < elements.length; first++) {
-    if (kept[first]) continue;
-    let last = first;
-    while (last + 1 < elements.length && !kept[last + 1]) last++;
-    const next = elements[last + 1];
-    // A run at the end takes the comma before it along, any other run the comma behind it.
-    const start = (next === undefined ? elements[first - 1]?.span.end : undefined) ?? (elements[first] as { span: Span }).span.start;
-    const end = next?.span.start ?? (elements[last] as { span: Span }).span.end;
-    edits.push({ span: { start, end }, text: '' });
-    first = last;
-  }
-  return edits;
 }
 
 /** The text's own bytes stay as they are spelled: only the prefix is put behind the first quote. */

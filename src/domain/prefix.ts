@@ -1,4 +1,4 @@
-import { filterList, type ListedItem } from './listing.ts';
+import { filterList, type ListedItem, type ReadList } from './listing.ts';
 import type { RequestMessage, ResponseMessage, ScanLimits, Span } from './message.ts';
 import type { ListMember, MethodGate } from './method.ts';
 import { scan } from './scan.ts';
@@ -50,7 +50,8 @@ export function withoutPrefix(options: {
 export function prefixList(options: {
   message: ResponseMessage;
   member: ListMember;
-  keep: (item: ListedItem, all: readonly ListedItem[]) => boolean;
+  keep: (item: ListedItem) => boolean;
+  list?: ReadList;
   prefix: string;
   uriPrefix?: string | undefined;
   private?: { ttlMsMax: number } | undefined;

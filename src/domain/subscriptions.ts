@@ -1,5 +1,6 @@
+import { cuts } from './cuts.ts';
 import { JsonWalk } from './json-walk.ts';
-import { cuts, type Edit } from './listing.ts';
+import type { Edit } from './listing.ts';
 import type { RequestMessage, Span } from './message.ts';
 
 /** The filter stands in `params.notifications`, both where a client asks and where the server acknowledges. */

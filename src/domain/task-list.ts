@@ -1,5 +1,5 @@
+import { cuts } from './cuts.ts';
 import { JsonWalk } from './json-walk.ts';
-import { cuts } from './listing.ts';
 import type { ResponseMessage, Span, TaskMention } from './message.ts';
 import { readMention } from './related-task.ts';
 import { splice } from './splice.ts';

@@ -62,17 +62,17 @@ class OutgoingReply implements Reply {
     return ready;
   }
 
-  end(body?: Buffer | string | readonly Buffer[]): void {
+  end(body?: Buffer | string | readonly Buffer[], written?: () => void): void {
     const { outgoing } = this;
     // Whoever has its answer may call again before this call is settled.
     this.place?.giveWay();
     // Node sends head and body in one write where both are texts; each byte is one character of Latin-1, and is itself again.
-    if (Buffer.isBuffer(body) && body.length <= oneWriteBytesMax) outgoing.end(body.toString('latin1'), 'latin1');
-    else if (typeof body === 'string' || Buffer.isBuffer(body)) outgoing.end(body);
+    if (Buffer.isBuffer(body) && body.length <= oneWriteBytesMax) outgoing.end(body.toString('latin1'), 'latin1', written);
+    else if (typeof body === 'string' || Buffer.isBuffer(body)) outgoing.end(body, written);
     else {
       // What is written in one turn leaves in one write, head and pieces.
       for (const piece of body ?? []) outgoing.write(piece);
-      outgoing.end();
+      outgoing.end(written);
     }
     // Most answers are with the system at once, and then there is nothing that a client could leave waiting here.
     if (outgoing.writableLength > 0) this.watchStall();

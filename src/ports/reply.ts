@@ -9,8 +9,11 @@ export interface Reply {
   head(status: number, headers: Readonly<Record<string, string | readonly string[]>>, flush?: boolean): void;
   /** Returns false when the client reads too slowly; `onDrain` tells when to go on. */
   write(chunk: Buffer | string): boolean;
-  /** In pieces, a body is written as they are, one behind another. */
-  end(body?: Buffer | string | readonly Buffer[]): void;
+  /**
+   * In pieces, a body is written as they are, one behind another.
+   * @param written called once nobody looks at the body any more; never where that is not known
+   */
+  end(body?: Buffer | string | readonly Buffer[], written?: () => void): void;
   /** Breaks the connection: for an answer that must not look complete. */
   cut(): void;
   /** Calls back once when the client goes away before `end`. */

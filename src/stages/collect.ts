@@ -21,7 +21,8 @@ export function collect(options: { bytesMax: number; msMax: number; abort: () =>
 class Collecting implements Collected {
   private readonly bytesMax: number;
   private readonly abort: () => void;
-  private readonly timer: NodeJS.Timeout;
+  private timer: NodeJS.Timeout | undefined = undefined;
+  private over = false;
   private chunks: Buffer[] = [];
   private length = 0;
   private ranLate = false;
@@ -29,10 +30,10 @@ class Collecting implements Collected {
   constructor({ bytesMax, msMax, abort }: { bytesMax: number; msMax: number; abort: () => void }) {
     this.bytesMax = bytesMax;
     this.abort = abort;
-    this.timer = setTimeout(() => {
-      this.ranLate = true;
-      abort();
-    }, msMax);
+    // Most bodies are there with their head, and need no timer.
+    queueMicrotask(() => {
+      if (!this.over) this.timer = setTimeout(() => this.runLate(), msMax);
+    });
   }
 
   get tooLarge(): boolean {
@@ -55,8 +56,14 @@ class Collecting implements Collected {
   }
 
   pieces(): readonly Buffer[] {
+    this.over = true;
     clearTimeout(this.timer);
     return this.chunks;
+  }
+
+  private runLate(): void {
+    this.ranLate = true;
+    this.abort();
   }
 }
 

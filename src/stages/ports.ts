@@ -1,3 +1,5 @@
+import type { KnownLists } from '../domain/known-lists.ts';
+import type { ReadMemory } from '../domain/read-memory.ts';
 import type { Scratch } from '../domain/scratch.ts';
 import type { Seal } from '../domain/seal.ts';
 import type { Assertions } from '../ports/assertions.ts';
@@ -42,4 +44,8 @@ export interface Ports {
   readonly newId: () => string;
   /** Where long answers are read, one after another. */
   readonly scratch: Pick<Scratch, 'join' | 'keep'>;
+  /** What upstreams list, read once. */
+  readonly lists: Pick<KnownLists, 'read'>;
+  /** Takes back the memory of answers that have been passed on. */
+  readonly memory: Pick<ReadMemory, 'giveBack'>;
 }

@@ -33,7 +33,7 @@ const ttlMsMax = 60_000;
  * @throws Denial UPSTREAM_FAILED where the answer to a list method holds no list
  */
 export function trimAnswer(
-  ports: Pick<Ports, 'toolPins'>,
+  ports: Pick<Ports, 'toolPins' | 'lists'>,
   admitted: Admitted,
   { method, message }: { method: string; message: ResponseMessage },
 ): Buffer {
@@ -43,13 +43,14 @@ export function trimAnswer(
   const stateless = era === 'stateless';
   if (gate.by === 'filter') {
     const { member } = gate;
-    const isPinned = member === 'tools' ? pinnedTools(ports, admitted, message) : () => true;
-    const keep = (item: ListedItem, all: readonly ListedItem[]) => isPinned(item, all) && mayUse(admitted, member, item);
-    const list = { message, member, keep, ...(stateless ? { private: { ttlMsMax } } : {}) };
+    const terms = { message, member, ...(stateless ? { private: { ttlMsMax } } : {}) };
     try {
-      if (endpoint.kind === 'upstream') return filterList(list);
+      const list = ports.lists.read(admitted.upstream.name, terms);
+      const isPinned = member === 'tools' ? pinnedTools(ports, admitted, list) : () => true;
+      const keep = (item: ListedItem) => isPinned(item) && mayUse(admitted, member, item);
+      if (endpoint.kind === 'upstream') return filterList({ ...terms, keep, list });
       const { prefix, uriPrefix } = endpoint;
-      return prefixList({ ...list, prefix, uriPrefix, limits: answerLimits });
+      return prefixList({ ...terms, keep, list, prefix, uriPrefix, limits: answerLimits });
     } catch {
       throw new Denial('UPSTREAM_FAILED', { detail: `The upstream's ${member} are no list.`, facts: { outcome: 'unknown' } });
     }

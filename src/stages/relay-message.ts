@@ -1,5 +1,6 @@
 import type { RequestMessage, ResponseMessage } from '../domain/message.ts';
 import { gateOf } from '../domain/method.ts';
+import { lentBytesMin } from '../domain/read-memory.ts';
 import { splice } from '../domain/splice.ts';
 import type { UpstreamFailure } from '../ports/upstreams.ts';
 import { collect, joined } from './collect.ts';
@@ -53,8 +54,12 @@ function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, piece
   const encoded = encodingDenial(answer);
   if (encoded) return { status, ending: 'error', refusal: encoded };
   const asked = expectedAnswer(intent.message, intent.tasks);
-  const inPieces = status === 200 && mayPassInPieces(admitted, asked.method, pieces);
+  const atOnce = status === 200 && isReadAtOnce(admitted, asked.method);
+  const inPieces = atOnce && mayPassInPieces(pieces);
   const body = inPieces ? ports.scratch.join(pieces) : joined(pieces);
+  // Put together in memory of their own, the pieces themselves have done their part.
+  const copied = !inPieces && pieces.length > 1;
+  if (copied) ports.memory.giveBack(pieces);
   const message = isJson(headers) ? scanAnswer(body) : undefined;
   if (status !== 200) return relayError(admitted, { status, body, message: asError(message, intent.message) });
   if (!isAnswerTo(message, intent.message.id)) return failed(status, 'The upstream did not answer this request.');
@@ -62,10 +67,11 @@ function conclude(ports: ForwardPorts, admitted: Admitted, answer: Answer, piece
   const finish = (shown: Buffer): RelayEnd => {
     if (reply.closed) return { ...weighed, status: 'client-gone' };
     // Untouched: what was scanned goes out as it came, and the scratch is free for the next answer (I4: these are the bytes that were put together).
-    const untouched = inPieces && shown === body;
+    const untouched = atOnce && shown === body;
     // What was made of it may be a part of the same memory, and may have to wait for the client.
     if (inPieces && !untouched) ports.scratch.keep();
-    send(ports, admitted, answer, { length: shown.length, body: untouched ? pieces : shown });
+    const written = untouched && !copied && shown.length >= lentBytesMin ? () => ports.memory.giveBack(pieces) : undefined;
+    send(ports, admitted, answer, { length: shown.length, body: untouched && inPieces ? pieces : shown, written });
     return { status, ...weighed };
   };
   const shown = showAnswer(ports, admitted, { asked, message });
@@ -82,10 +88,13 @@ const piecesMax = 64;
  * Whether a long answer may be read in memory that the next one is read in. Lists are looked at item by item, and what is known of tools is
  * remembered; the results of a tool, a prompt or a resource are read at once, and nothing of them is kept.
  */
-function mayPassInPieces({ era }: Admitted, method: string, pieces: readonly Buffer[]): boolean {
-  if (pieces.length < 2 || pieces.length > piecesMax) return false;
+function isReadAtOnce({ era }: Admitted, method: string): boolean {
   const gate = gateOf(method, era);
-  if (gate?.by !== 'name' && gate?.by !== 'uri') return false;
+  return gate?.by === 'name' || gate?.by === 'uri';
+}
+
+function mayPassInPieces(pieces: readonly Buffer[]): boolean {
+  if (pieces.length < 2 || pieces.length > piecesMax) return false;
   return pieces.reduce((sum, { length }) => sum + length, 0) >= piecesBytesMin;
 }
 
@@ -93,7 +102,7 @@ function send(
   { seal }: ForwardPorts,
   admitted: Admitted,
   { headers }: Answer,
-  { length, body }: { length: number; body: Buffer | readonly Buffer[] },
+  { length, body, written }: { length: number; body: Buffer | readonly Buffer[]; written: (() => void) | undefined },
 ): void {
   const { reply, era } = admitted;
   reply.head(200, {
@@ -102,7 +111,7 @@ function send(
     'cache-control': era === 'stateless' ? 'no-store, private' : 'no-store',
     ...sealedSession(seal, admitted, headers),
   });
-  reply.end(body);
+  reply.end(body, written);
 }
 
 /** Client errors that the protocol itself gives a body (2026-07-28: 400 and 404); they go on with the caller's own id. */

@@ -6,7 +6,10 @@ import type { UpstreamFailure } from '../ports/upstreams.ts';
 import type { Ports } from './ports.ts';
 import type { Admitted } from './reached.ts';
 
-export type ForwardPorts = Pick<Ports, 'upstreams' | 'assertions' | 'toolPins' | 'seal' | 'live' | 'ledger' | 'clock' | 'log' | 'scratch'>;
+export type ForwardPorts = Pick<
+  Ports,
+  'upstreams' | 'assertions' | 'toolPins' | 'seal' | 'live' | 'ledger' | 'clock' | 'log' | 'scratch' | 'memory' | 'lists'
+>;
 
 /** How an attempt ended, as a relay tells it. */
 export interface RelayEnd {

@@ -11,7 +11,7 @@ import { scanAnswer, trimAnswer } from './read-answer.ts';
 import { sealTask } from './task-ids.ts';
 import { ownTasksOnly, rememberTask } from './task-records.ts';
 
-type ShowPorts = Pick<Ports, 'toolPins' | 'seal' | 'ledger' | 'clock' | 'log'>;
+type ShowPorts = Pick<Ports, 'toolPins' | 'lists' | 'seal' | 'ledger' | 'clock' | 'log'>;
 
 interface Answered {
   readonly asked: ExpectedAnswer;

@@ -1,5 +1,5 @@
+import type { KnownList } from '../domain/known-lists.ts';
 import type { ListedItem } from '../domain/listing.ts';
-import type { ResponseMessage } from '../domain/message.ts';
 import type { Ports } from './ports.ts';
 import type { Located } from './reached.ts';
 
@@ -7,15 +7,12 @@ import type { Located } from './reached.ts';
 export function pinnedTools(
   { toolPins }: Pick<Ports, 'toolPins'>,
   { upstream }: Pick<Located, 'upstream'>,
-  { bytes }: ResponseMessage,
-): (item: ListedItem, all: readonly ListedItem[]) => boolean {
+  { named }: KnownList,
+): (item: ListedItem) => boolean {
   if (upstream.pinning.mode === 'off') return () => true;
   let shown: ReadonlySet<string> | undefined;
-  return ({ name }, all) => {
-    shown ??= toolPins.sight(
-      upstream,
-      all.flatMap(({ name: tool, span }) => (tool === undefined ? [] : [{ name: tool, bytes: bytes.subarray(span.start, span.end) }])),
-    );
+  return ({ name }) => {
+    shown ??= toolPins.sight(upstream, named);
     return name !== undefined && shown.has(name);
   };
 }

@@ -1,3 +1,4 @@
+import { Counter, Histogram, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { createMetrics } from '../../src/adapters/metrics.ts';
 
@@ -40,4 +41,36 @@ test('upstreams show their state and load, and one that has left shows nothing',
   }
   shown = [];
   expect(await metrics.text()).not.toContain('upstream="wiki"');
+});
+
+test('what was counted reads as the library would write it, and the same whenever it is asked for', async () => {
+  const metrics = createMetrics({ running: () => 0, load: idle, upstreams: () => [], heldTools: async () => new Map() });
+  const registry = new Registry();
+  const bounds = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+  const common = { help: 'x', registers: [registry] };
+  const labelNames = ['upstream', 'method', 'decision'];
+  const requests = new Counter({ ...common, name: 'keygate_requests_total', labelNames: [...labelNames, 'reason'] });
+  const seconds = new Histogram({ ...common, name: 'keygate_request_duration_seconds', labelNames, buckets: bounds });
+  const times = [0, 0.0005, 0.001, 0.0011, 0.3, 60, 61, 1_000, 2.5];
+  for (const asked of [1, 2, 3]) {
+    for (const [at, took] of times.entries()) {
+      const labels = {
+        upstream: at % 2 === 0 ? 'up' : 'a "quoted" one',
+        method: 'tools/call',
+        decision: at % 3 === 0 ? 'refused' : 'allowed',
+      } as const;
+      const reason = at % 4 === 0 ? 'none' : 'TOKEN_INVALID';
+      metrics.request({ ...labels, reason, seconds: took });
+      requests.inc({ ...labels, reason });
+      seconds.observe(labels, took);
+    }
+    const counted = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => /^(?:# TYPE )?keygate_request(?:s_total|_duration)/.test(line))
+        .sort();
+    const lines = counted(await metrics.text());
+    expect(lines).toEqual(counted(await registry.metrics()));
+    expect(lines.length, `asked ${asked}`).toBeGreaterThan(70);
+  }
 });

@@ -110,6 +110,29 @@ describe('what is seen', () => {
     expect(await records()).toEqual(['tool.pinned', 'tool.pinned', 'tool.quarantined']);
   });
 
+  it('in the same list again is what it was, until the store says otherwise', async () => {
+    const { clock, gateway, records } = prepare();
+    const [pins, other] = [gateway(), gateway()];
+    await pins.looked(up, [tool('pay'), tool('look')]);
+    const listed = [tool('pay'), tool('look')];
+    const shown = pins.sight(up, listed);
+    expect([...shown]).toEqual(['pay', 'look']);
+    expect(pins.sight(up, listed)).toBe(shown);
+    // Another list in between, with something new in it, and the first again: judged by what was seen meanwhile.
+    expect([...pins.sight(up, [tool('pay', { inputSchema: {} }), tool('look')])]).toEqual(['look']);
+    expect([...pins.sight(up, listed)]).toEqual(['pay', 'look']);
+    await pins.close();
+    expect(await records()).toEqual(['tool.pinned', 'tool.pinned', 'tool.quarantined', 'tool.changed']);
+    const again = pins.sight(up, listed);
+    // What another replica sees counts as soon as the store was read again.
+    await other.looked(up, [tool('pay', { inputSchema: {} })]);
+    clock.step(2_000);
+    await pins.ready(up);
+    expect(pins.sight(up, listed)).not.toBe(again);
+    // The same list under other terms.
+    expect([...pins.sight({ ...up, annotated: false, ruleFor: () => undefined }, listed)]).toEqual([]);
+  });
+
   it('by many replicas at once is written by one', async () => {
     const { gateway, records } = prepare();
     const many = Array.from({ length: 8 }, () => gateway());

@@ -5,6 +5,8 @@ import { createLedger } from '../../src/adapters/lmdb/ledger.ts';
 import type { Tables } from '../../src/adapters/lmdb/tables.ts';
 import { createRetries } from '../../src/adapters/retries.ts';
 import type { Config } from '../../src/config/schema.ts';
+import { KnownLists } from '../../src/domain/known-lists.ts';
+import { ReadMemory } from '../../src/domain/read-memory.ts';
 import { Scratch } from '../../src/domain/scratch.ts';
 import { createSeal } from '../../src/domain/seal.ts';
 import { createGateway } from '../../src/gateway.ts';
@@ -99,6 +101,8 @@ export function startReplica(
     retries: createRetries({ clock, log }),
     hashArguments: () => undefined,
     scratch: new Scratch(),
+    memory: new ReadMemory(),
+    lists: new KnownLists(),
     newId: () => {
       ids += 1;
       return `${name}-${ids}`;

@@ -1,6 +1,8 @@
 import type { Ending } from '../../src/domain/charge.ts';
+import { KnownLists } from '../../src/domain/known-lists.ts';
 import type { Micros } from '../../src/domain/money.ts';
 import type { Rule } from '../../src/domain/policy.ts';
+import { ReadMemory } from '../../src/domain/read-memory.ts';
 import { scan, scanLimits } from '../../src/domain/scan.ts';
 import { Scratch } from '../../src/domain/scratch.ts';
 import type { SettleRequest } from '../../src/ports/ledger.ts';
@@ -21,6 +23,8 @@ export interface Attempt {
   /** The client goes away. */
   leave(): void;
   cut: LiveEntry['cut'];
+  /** The client has taken all that was written. */
+  take(): void;
   /** What the client got so far. */
   got(): string;
   /** Resolves with what the ledger was asked to settle. */
@@ -45,6 +49,8 @@ export interface AttemptTerms {
   readonly answerBytesMax?: number;
   /** Of several attempts, that they read their answers in one. */
   readonly scratch?: Scratch;
+  /** Where its answer was read. */
+  readonly memory?: ReadMemory;
 }
 
 const call = (method: string) =>
@@ -88,6 +94,8 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     log: { note: () => undefined, warn: () => undefined, fault: (message: string) => void faults.push(message) },
     metrics: { request: () => undefined },
     scratch: terms.scratch ?? new Scratch(),
+    memory: terms.memory ?? new ReadMemory(),
+    lists: new KnownLists(),
     ledger: {
       remembers: terms.remembers,
       async settle(request: SettleRequest) {
@@ -125,6 +133,7 @@ export async function startAttempt(terms: AttemptTerms = {}): Promise<Attempt> {
     aborted: () => aborted,
     leave: client.leave,
     cut: (why) => entry?.cut(why),
+    take: client.take,
     got: client.got,
     settled: settled.promise,
     faults,
@@ -138,6 +147,7 @@ function unreached(): never {
 
 function createClient(gone: boolean) {
   const leaving: (() => void)[] = [];
+  const taken: (() => void)[] = [];
   let closed = gone;
   let headSent = false;
   /** As they were given: a client may take them long after. */
@@ -159,7 +169,8 @@ function createClient(gone: boolean) {
         headSent = true;
       },
       write,
-      end(body: Buffer | string | readonly Buffer[] = '') {
+      end(body: Buffer | string | readonly Buffer[] = '', written?: () => void) {
+        if (written) taken.push(written);
         for (const piece of typeof body === 'string' || Buffer.isBuffer(body) ? [body] : body) write(piece);
         closed = true;
       },
@@ -168,6 +179,9 @@ function createClient(gone: boolean) {
       },
       onGone: (listener: () => void) => void leaving.push(listener),
       onDrain: () => undefined,
+    },
+    take() {
+      for (const written of taken.splice(0)) written();
     },
     got: () => given.map(String).join(''),
     leave() {

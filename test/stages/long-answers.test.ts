@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ReadMemory } from '../../src/domain/read-memory.ts';
 import { Scratch } from '../../src/domain/scratch.ts';
 import { type Attempt, startAttempt } from './attempt.ts';
 
@@ -14,6 +15,57 @@ function say({ upstream }: Attempt, text: string, count: number): void {
   for (let at = 0; at < bytes.length; at += size) upstream.onChunk(Buffer.from(bytes.subarray(at, at + size)));
   upstream.onEnd();
 }
+
+describe('the memory that a long answer was read in (I4)', () => {
+  /** As many connections would: each piece arrives where all others do. */
+  const read = (memory: ReadMemory, { upstream }: Attempt, text: string): void => {
+    upstream.onHead(200, json);
+    for (let at = 0; at < text.length; at += 60_000)
+      upstream.onChunk(memory.take(memory.landing.write(text.slice(at, at + 60_000), 'latin1')));
+    upstream.onEnd();
+  };
+
+  it.each([
+    ['tools/call', 10_000],
+    ['tools/call', 50_000],
+    ['tools/call', 150_000],
+    ['resources/read', 150_000],
+    ['tools/list', 50_000],
+    ['tools/list', 150_000],
+  ])('is lent to others only when the client has taken it: %s of %i bytes', async (method, length) => {
+    const memory = new ReadMemory();
+    const scratch = new Scratch();
+    const text = (letter: string) =>
+      JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools: [], contents: [], text: letter.repeat(length) } });
+    const attempts: Attempt[] = [];
+    for (const letter of 'abcdef') {
+      const attempt = await startAttempt({ method, answerBytesMax, memory, scratch });
+      read(memory, attempt, text(letter));
+      attempts.push(attempt);
+      expect((await attempt.settled).outcome).toMatchObject({ status: 200 });
+      // Every other client is quick. What the slow ones wait for must still be theirs in the end.
+      if (attempts.length % 2 === 0) {
+        expect(attempt.got() === text(letter)).toBe(true);
+        attempt.take();
+      }
+    }
+    for (const [at, letter] of [...'abcdef'].entries()) if (at % 2 === 0) expect(attempts[at]?.got() === text(letter)).toBe(true);
+  });
+
+  it('serves again for the next answer', async () => {
+    const memory = new ReadMemory();
+    const attempt = await startAttempt({ answerBytesMax, memory });
+    const text = resultOf('x'.repeat(50_000));
+    const piece = memory.take(memory.landing.write(text, 'latin1'));
+    attempt.upstream.onHead(200, json);
+    attempt.upstream.onChunk(piece);
+    attempt.upstream.onEnd();
+    await attempt.settled;
+    expect(memory.take(50_000).buffer).not.toBe(piece.buffer);
+    attempt.take();
+    expect(memory.take(50_000).buffer).toBe(piece.buffer);
+  });
+});
 
 describe('a long answer that comes in pieces (I4)', () => {
   it.each(['tools/call', 'prompts/get', 'resources/read'])('%s: reaches the client as it came', async (method) => {

@@ -56,9 +56,19 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // The process: what starts, runs and ends a composed gateway. It names no adapter.
   'system-clock.ts': ['domain', 'ports'],
   'end-on-fault.ts': ['ports'],
+  'count-buffers-with-heap.ts': [],
   'rounds.ts': [...inner, 'compose.ts', 'system-clock.ts'],
   'take-config.ts': [...inner, 'compose.ts'],
-  'serve.ts': [...inner, 'take-config.ts', 'compose.ts', 'compose-store.ts', 'end-on-fault.ts', 'rounds.ts', 'system-clock.ts'],
+  'serve.ts': [
+    ...inner,
+    'take-config.ts',
+    'compose.ts',
+    'compose-store.ts',
+    'count-buffers-with-heap.ts',
+    'end-on-fault.ts',
+    'rounds.ts',
+    'system-clock.ts',
+  ],
   'demo.ts': [...inner, 'compose.ts', 'compose-store.ts', 'serve.ts', 'system-clock.ts'],
   'main.ts': [...inner, 'compose.ts', 'compose-store.ts', 'compose-dry-runs.ts', 'serve.ts', 'demo.ts', 'system-clock.ts'],
 };

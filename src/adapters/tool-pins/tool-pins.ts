@@ -16,6 +16,13 @@ const nameCharsMax = 512;
 /** How long a call waits for the upstream's list where nobody has seen the tool, in milliseconds. */
 const lookWaitMsMax = 2_000;
 
+interface Judged {
+  readonly listed: readonly ListedTool[];
+  readonly upstream: PinnedUpstream;
+  readonly copy: Copy;
+  readonly shown: ReadonlySet<string>;
+}
+
 /** What compose and the edges do with pins besides what the stages do. */
 export interface WatchedPins extends ToolPins {
   /** Judges a whole list that the gateway itself asked for; resolves once what is new is written. */
@@ -44,8 +51,14 @@ export function createToolPins(options: {
   const pinOf = (upstream: string, copy: Copy, tool: string): ToolPin | undefined => writes.get(upstream, tool) ?? copy.pins.get(tool);
 
   const overfull = new Set<string>();
-  const judgeList = (upstream: PinnedUpstream, copy: Copy, listed: readonly ListedTool[]): Set<string> => {
+  /** Of each upstream the last list of which nothing was new: listed again, and judged by the same copy, it is what it was. */
+  const judged = new Map<string, Judged>();
+  const judgeList = (upstream: PinnedUpstream, copy: Copy, listed: readonly ListedTool[]): ReadonlySet<string> => {
     const { name, pinning: terms } = upstream;
+    const before = judged.get(name);
+    if (before?.listed === listed && before.upstream === upstream && before.copy === copy) return before.shown;
+    judged.delete(name);
+    let isNew = false;
     const shown = new Set<string>();
     let room = toolsMax - copy.pins.size - writes.added(name);
     for (const [tool, { bytes, isDouble }] of byName(listed)) {
@@ -56,12 +69,14 @@ export function createToolPins(options: {
       const sighting: Sighting = { ...read(name, { name: tool, bytes }), ...fault };
       const { pin, event } = judgeSighting(before, sighting, { upstream: name, tool, terms, now: clock.now() });
       // Texts are read along only where they are to be kept.
+      isNew ||= event !== undefined;
       if (event) writes.add(tool, { upstream, pin, sighting: { ...readSighting(bytes), ...fault } });
       if (!heldBack(pin, terms)) shown.add(tool);
     }
     if (room < 0 && !overfull.has(name)) log.warn('an upstream lists more tools than can be pinned', { upstream: name, toolsMax });
     if (room < 0) overfull.add(name);
     void writes.flush(name);
+    if (!isNew) judged.set(name, { listed, upstream, copy, shown });
     return shown;
   };
 

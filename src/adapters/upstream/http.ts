@@ -1,5 +1,7 @@
+import type { OnReadOpts, Socket } from 'node:net';
 import { type Dispatcher, Pool } from 'undici';
 import { Denial } from '../../domain/denial.ts';
+import type { ReadMemory } from '../../domain/read-memory.ts';
 import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
 
 /** How many connections one upstream may have. Calls and long streams do not share them. */
@@ -30,6 +32,8 @@ interface Target {
 export function createHttpUpstreams(options: {
   targets: ReadonlyMap<string, string>;
   limits: UpstreamPoolLimits;
+  /** Where answers are read. */
+  memory: Pick<ReadMemory, 'landing' | 'take'>;
   /** Connections for calls of one upstream, where it has a bound of its own. */
   connectionsMax?: (upstream: string) => number | undefined;
 }): HttpUpstreams {
@@ -43,7 +47,7 @@ export function createHttpUpstreams(options: {
         void target.calls.close();
         void target.streams.close();
       }
-      for (const [name, url] of targets) if (!open.has(name)) open.set(name, openTarget(url, options.limits, connectionsOf(name)));
+      for (const [name, url] of targets) if (!open.has(name)) open.set(name, openTarget(url, options, connectionsOf(name)));
     },
     dispatch(request, receiver) {
       const target = open.get(request.upstream);
@@ -61,15 +65,30 @@ export function createHttpUpstreams(options: {
   return upstreams;
 }
 
-function openTarget(url: string, limits: UpstreamPoolLimits, connections: number): Target {
+function openTarget(
+  url: string,
+  { limits, memory }: Pick<Parameters<typeof createHttpUpstreams>[0], 'limits' | 'memory'>,
+  connections: number,
+): Target {
   const { origin, pathname } = new URL(url);
-  const shared = { pipelining: 1, connect: { timeout: limits.connectTimeoutMs }, allowH2: false } as const;
+  const shared = { pipelining: 1, connect: { timeout: limits.connectTimeoutMs, onread: readInto(memory) }, allowH2: false } as const;
   return {
     url,
     path: pathname,
     connections,
     calls: new Pool(origin, { ...shared, connections }),
     streams: new Pool(origin, { ...shared, connections: limits.streamConnectionsMax }),
+  };
+}
+
+/** Bytes arrive in one place for all connections, and are taken from there at once: Node else takes 64 KB anew for each read, whatever comes. */
+function readInto(memory: Pick<ReadMemory, 'landing' | 'take'>): OnReadOpts {
+  return {
+    buffer: memory.landing,
+    // Node calls it as a method of the connection.
+    callback(this: unknown, bytes: number): boolean {
+      return (this as Socket).push(memory.take(bytes));
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Pool } from 'undici';
 import { Denial } from '../../domain/denial.ts';
+import type { ReadMemory } from '../../domain/read-memory.ts';
 import type { Target } from '../../domain/target.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/observe.ts';
@@ -24,6 +25,8 @@ export interface AllUpstreams extends Upstreams {
 interface UpstreamsOptions {
   readonly targets: ReadonlyMap<string, UpstreamTarget>;
   readonly pools: UpstreamPoolLimits;
+  /** Where HTTP upstreams' answers are read. */
+  readonly memory: Pick<ReadMemory, 'landing' | 'take'>;
   /** Connections for calls of one HTTP upstream, where it has a bound of its own. */
   readonly connectionsMax?: (upstream: string) => number | undefined;
   /** Of servers with HTTP+SSE. Children have their own in the configuration. */
@@ -47,6 +50,7 @@ export function createUpstreams(options: UpstreamsOptions): AllUpstreams {
   const http = createHttpUpstreams({
     targets: httpTargets(options.targets),
     limits: options.pools,
+    memory: options.memory,
     ...(connectionsMax && { connectionsMax }),
   });
   const kept = new Map<string, Kept>();

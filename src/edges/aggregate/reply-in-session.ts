@@ -14,7 +14,7 @@ export function replyInSession(reply: Reply, sessionHeaders: Readonly<Record<str
       reply.head(status, { ...headers, ...sessionHeaders }, flush);
     },
     write: (chunk) => reply.write(chunk),
-    end: (chunk) => reply.end(chunk),
+    end: (body, written) => reply.end(body, written),
     cut: () => reply.cut(),
     onGone: (listener) => reply.onGone(listener),
     onDrain: (listener) => reply.onDrain(listener),

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { createHttpUpstreams } from '../../../src/adapters/upstream/http.ts';
+import { lentBytesMin, ReadMemory } from '../../../src/domain/read-memory.ts';
 import type { UpstreamFailure } from '../../../src/ports/upstreams.ts';
 import { startRecordingServer } from '../../support/recording-server.ts';
 
@@ -20,6 +21,7 @@ test('a request that finds every connection taken fails in time, and is never se
   const upstreams = createHttpUpstreams({
     targets: new Map([['up', `http://127.0.0.1:${server.port}/mcp`]]),
     limits: { callConnectionsMax: 1, streamConnectionsMax: 1, connectTimeoutMs: 1_000 },
+    memory: new ReadMemory(),
   });
   closers.push(() => upstreams.close());
   const send = (headTimeoutMs: number) => {
@@ -40,4 +42,48 @@ test('a request that finds every connection taken fails in time, and is never se
   expect(await first).toBe('answered');
   expect(await send(10_000)).toBe('answered');
   expect(reached).toBe(2);
+});
+
+test('answers that arrive at the same time in the same memory are kept apart, and given back they serve again (I4)', async () => {
+  const texts = Array.from({ length: 12 }, (_, at) => String.fromCharCode(97 + at).repeat([90, 9_000, 70_000, 300_000][at % 4] ?? 0));
+  const server = await startRecordingServer(({ body }, response) => {
+    const text = texts[Number(body)] ?? '';
+    // In two halves, between which others arrive.
+    response.write(text.slice(0, text.length / 2));
+    setImmediate(() => response.end(text.slice(text.length / 2)));
+  });
+  closers.push(() => server.close());
+  const memory = new ReadMemory();
+  const upstreams = createHttpUpstreams({
+    targets: new Map([['up', `http://127.0.0.1:${server.port}/mcp`]]),
+    limits: { callConnectionsMax: 12, streamConnectionsMax: 1, connectTimeoutMs: 1_000 },
+    memory,
+  });
+  closers.push(() => upstreams.close());
+  const ask = async (at: number): Promise<Buffer[]> => {
+    const over = Promise.withResolvers<Buffer[]>();
+    const pieces: Buffer[] = [];
+    upstreams.dispatch(
+      {
+        ...{ upstream: 'up', method: 'POST', headers: [], body: Buffer.from(String(at)), era: 'session', keyId: 'key' },
+        ...{ headTimeoutMs: 10_000, silenceTimeoutMs: 0, long: false },
+      },
+      {
+        onHead: () => undefined,
+        onChunk: (chunk) => pieces.push(chunk) > 0,
+        onEnd: () => over.resolve(pieces),
+        onFailure: () => over.reject(new Error(`answer ${at} failed`)),
+      },
+    );
+    return over.promise;
+  };
+  let used = new Set<ArrayBufferLike>();
+  for (const round of [1, 2, 3]) {
+    const answers = await Promise.all(texts.map((_, at) => ask(at)));
+    for (const [at, pieces] of answers.entries()) expect(Buffer.concat(pieces).toString() === texts[at]).toBe(true);
+    const long = answers.flat().filter((piece) => piece.length >= lentBytesMin);
+    if (round > 1) expect(long.some(({ buffer }) => used.has(buffer))).toBe(true);
+    used = new Set(long.map(({ buffer }) => buffer));
+    for (const pieces of answers) memory.giveBack(pieces);
+  }
 });
