@@ -23,7 +23,7 @@ export async function admit({ plans, accounts, run }: Admitting, request: AdmitR
   const { root, reservationId, intent, price, now, holdUntil } = request;
   const [time, facts] = entryArguments({ ...intent, decision: 'allowed', held: formatMicros(price), reservationId }, now);
   const answer = await accounts.with(accountOf(request), (account) =>
-    run(partitionOf(root), ['admit', reservationId, time, String(holdUntil), plans(request, account), facts]),
+    run(partitionOf(root), [plans(request, account), reservationId, time, String(holdUntil), facts]),
   );
   return resultOf(answer, reservationId);
 }
@@ -34,7 +34,7 @@ export async function preview(
   request: Parameters<Ledger['preview']>[0],
 ): Promise<LimitBreach | undefined> {
   const partition = partitionOf(rootOf(request.key));
-  const answer = await accounts.with(accountOf(request), (account) => run(partition, ['admit', '', '', '', plans(request, account), '']));
+  const answer = await accounts.with(accountOf(request), (account) => run(partition, [plans(request, account), '', '', '', '']));
   return answer.startsWith('limited ') ? (JSON.parse(answer.slice('limited '.length)) as LimitBreach) : undefined;
 }
 

@@ -23,7 +23,7 @@ export function withLeases(
   const { connection, clock, calendar, instance, thresholds } = options;
   const script = scriptOf('lease', ['ledger', 'lease', 'lease-acts'].map((part) => loadScript(part).source).join('\n'));
   const first = () => [JSON.stringify(thresholds()), instance, String(closedMsKept)];
-  const run = groupCalls({ connection, script, first });
+  const run = groupCalls({ connection, script, argumentsOf: (acts) => [...first(), ...acts.flat()] });
   const nextName = createWriteNames(instance);
   const leases = createLeases({ run, accounts: createKnownAccounts(), clock, calendar, nextName });
   return {

@@ -4,6 +4,7 @@ import { endedMsKept } from '../../domain/reservation.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger } from '../../ports/ledger.ts';
 import { changeBalance, createAccount, limitAccount, readAccount } from './accounts.ts';
+import { actArguments } from './act-arguments.ts';
 import { type Admitting, admit, preview } from './admit.ts';
 import type { Connection, Script } from './connection.ts';
 import { groupCalls } from './grouped.ts';
@@ -34,12 +35,13 @@ export function createRedisLedger(options: {
 }): Ledger {
   const { connection, clock, calendar, instance, thresholds } = options;
   if (instance.includes('\n')) throw new Error('The name of a process life is one line.');
-  const told = () => JSON.stringify(thresholds());
-  const kept = String(endedMsKept);
-  const group = (script: Script, first: () => readonly string[]) => groupCalls({ connection, script, first });
-  const acting = group(joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']), () => [told(), instance, kept]);
+  const acting = groupCalls({
+    connection,
+    script: joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']),
+    argumentsOf: (acts) => actArguments([JSON.stringify(thresholds()), instance, String(endedMsKept)], acts),
+  });
   const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting };
-  const recording = group(loadScript('record'), () => []);
+  const recording = groupCalls({ connection, script: loadScript('record'), argumentsOf: (records) => records.flat() });
   const sweeping = { connection, script: joined('sweep', ['ledger', 'finish', 'sweep']), thresholds };
   const renewing = loadScript('renew');
   const once = { connection, clock, script: loadScript('use-once') };

@@ -12,7 +12,7 @@ import { partitionOf, prefixOf } from './layout.ts';
 export async function settle(run: RunCall, request: SettleRequest): Promise<void> {
   const { root, reservationId, charge, released = false } = request;
   const [time, facts] = outcomeArguments(request);
-  const answer = await run(partitionOf(root), ['settle', reservationId, String(charge), released ? '1' : '0', time, facts], {
+  const answer = await run(partitionOf(root), [released ? 'release' : 'settle', reservationId, time, String(charge), facts], {
     patient: true,
   });
   if (answer === 'unknown') {

@@ -11,7 +11,11 @@ function prepare(fails: (calls: readonly string[]) => boolean = () => false) {
     if (fails(calls)) throw new Error('ERR user_script:1: damaged');
     return calls;
   };
-  const act = groupCalls({ connection: { run } as Connection, script: scriptOf('acts', ''), first: () => ['first'] });
+  const act = groupCalls({
+    connection: { run } as Connection,
+    script: scriptOf('acts', ''),
+    argumentsOf: (calls) => ['first', ...calls.flat()],
+  });
   return { scripts, act: (partition: string, name: string, patient = false) => act(partition, [name], { patient }) };
 }
 

@@ -5,6 +5,7 @@
 local owner, closedMsKept = ARGV[2], ARGV[3]
 local leases, lines = {}, {}
 redis.call('ZCARD', prefix .. 'leases')
+redis.call('HLEN', prefix .. 'holds')
 
 local function nameOf(lease)
   return prefix .. 'lease:' .. lease.id
@@ -101,8 +102,7 @@ local function close(lease, now, act)
   end
   for _, id in ipairs(open) do
     local holdUntil, intent = string.match(lease.calls[id], '^(%S+)\n(.*)$')
-    keepReservation(id, 'h' .. holder .. '\n' .. planText .. '\n' .. intent)
-    due[#due + 1], due[#due + 2] = holdUntil, id
+    hold(id, holder .. '\n' .. planText, intent, holdUntil)
     writeCall(lease, id, 'm')
   end
   lease.closed, lease.changed = true, true
