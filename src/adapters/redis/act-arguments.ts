@@ -7,13 +7,17 @@
 export function actArguments(first: readonly string[], acts: readonly (readonly string[])[]): string[] {
   const numbers = new Map<string, string>();
   const args: string[] = [];
-  for (const [is = '', ...rest] of acts) {
-    if (is === 'settle' || is === 'release') args.push(is, ...rest);
-    else {
-      const number = numbers.get(is) ?? String(numbers.size + 1);
-      numbers.set(is, number);
-      args.push(number, ...rest);
-    }
+  for (const act of acts) {
+    const [is = '', id = '', time = '', more = '', record = ''] = act;
+    args.push(is === 'settle' || is === 'release' ? is : numberOf(numbers, is), id, time, more, record);
   }
   return [...first, String(numbers.size), ...numbers.keys(), ...args];
+}
+
+function numberOf(numbers: Map<string, string>, plan: string): string {
+  const known = numbers.get(plan);
+  if (known !== undefined) return known;
+  const number = String(numbers.size + 1);
+  numbers.set(plan, number);
+  return number;
 }

@@ -13,6 +13,22 @@ export function partitionOf(root: string): string {
   return `p${Number.parseInt(hash('sha256', root).slice(0, 8), 16) % partitionCount}`;
 }
 
+/** Roots whose partition is remembered: a string of some fifty bytes each. */
+const rootsMax = 20_000;
+
+/** As partitionOf(), for who asks for the same roots again and again: remembers what was asked for, up to so many roots, and then begins anew. */
+export function rememberPartitions(): (root: string) => string {
+  const known = new Map<string, string>();
+  return (root) => {
+    const kept = known.get(root);
+    if (kept !== undefined) return kept;
+    if (known.size >= rootsMax) known.clear();
+    const partition = partitionOf(root);
+    known.set(root, partition);
+    return partition;
+  };
+}
+
 export function everyPartition(): string[] {
   return Array.from({ length: partitionCount }, (_, at) => `p${at}`);
 }

@@ -10,7 +10,7 @@ import type { Connection, Script } from './connection.ts';
 import { groupCalls } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import { createKnownAccounts } from './known-accounts.ts';
-import { partitionOf } from './layout.ts';
+import { partitionOf, rememberPartitions } from './layout.ts';
 import { createPlans } from './plans.ts';
 import { loadScript, scriptOf } from './scripts.ts';
 import { renew, settle } from './settle.ts';
@@ -40,7 +40,8 @@ export function createRedisLedger(options: {
     script: joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']),
     argumentsOf: (acts) => actArguments([JSON.stringify(thresholds()), instance, String(endedMsKept)], acts),
   });
-  const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting };
+  const partitionOf = rememberPartitions();
+  const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting, partitionOf };
   const recording = groupCalls({ connection, script: loadScript('record'), argumentsOf: (records) => records.flat() });
   const sweeping = { connection, script: joined('sweep', ['ledger', 'finish', 'sweep']), thresholds };
   const renewing = loadScript('renew');
@@ -53,7 +54,7 @@ export function createRedisLedger(options: {
   return {
     admit: (request) => admit(admitting, request),
     preview: (request) => preview(admitting, request),
-    settle: (request) => settle(acting, request),
+    settle: (request) => settle({ run: acting, partitionOf }, request),
     renew: (request) => renew(connection, renewing, request),
     record: async (facts) => {
       await recording(partitionOfRecord(facts), entryArguments(facts, clock.now()));

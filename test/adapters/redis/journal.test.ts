@@ -110,6 +110,26 @@ describe('sealing', () => {
   });
 });
 
+test('facts that were printed otherwise than gateways print them are chained all the same, in one line', async () => {
+  const life = await open();
+  const texts = [
+    '{\n"kind":"call.refused",\n"fact":"lines"}',
+    ' {"kind":"call.refused","fact":"spaces"} ',
+    '{ "kind":"call.refused","fact":"space"}',
+  ];
+  const { client } = life.connection;
+  const row = texts.flatMap((text) => ['1784116800000', text]);
+  await client
+    .multi()
+    .incrby(inPartition.seq('p1'), 3)
+    .xadd(inPartition.journal('p1'), '1-2', ...row)
+    .exec();
+  await life.append('p1', { fact: 'after' });
+  await life.journal.head();
+  expect(await factsOf(life)).toEqual(['lines', 'spaces', 'space', 'after']);
+  expect(await life.verify()).toMatchObject({ ok: true, records: 4, gaps: [] });
+});
+
 describe('broken off', () => {
   const calls = ['newest segments', 'newest anchors', 'put segments 2', 'get segments 1'];
   const scripts = ['archive-note', 'journal-trim'];

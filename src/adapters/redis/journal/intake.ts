@@ -113,6 +113,11 @@ const reserved = ['v', 'partition', 'seq', 'time', 'prev', 'hash'];
 /** The last instant that has a name in ISO 8601. */
 const timeMax = 8.64e15;
 
+/** Printed as gateways print facts, as far as a chain needs it: an object in one line. Then it need not be printed again. */
+function isPlain(facts: string): boolean {
+  return facts.startsWith('{"') && facts.endsWith('}') && !facts.includes('\n');
+}
+
 /**
  * What the entry says. One that cannot be read keeps its place in the chain as a gap, since it would otherwise hold up all that follows;
  * what stood there is kept as text.
@@ -123,7 +128,7 @@ function statedBy(stored: Stored): Pick<Draft, 'time' | 'facts'> {
     if (!(Math.abs(time) <= timeMax)) throw new Error('its time is out of range');
     const odd = reserved.find((name) => name in facts);
     if (odd !== undefined) throw new Error(`its facts name "${odd}"`);
-    return { time, facts };
+    return { time, facts: stored.mark === '' && isPlain(stored.facts) ? stored.facts : facts };
   } catch (error) {
     const { seq, ...fields } = stored;
     const entry = JSON.stringify(fields).slice(0, 10_000);

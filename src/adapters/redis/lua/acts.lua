@@ -28,4 +28,4 @@ for at = first, #args, 5 do
   end
 end
 commit()
-return answers
+return table.concat(answers, '\n')

@@ -8,4 +8,4 @@ local seq = redis.call('INCRBY', prefix .. 'seq', count) - count
 redis.call('XADD', prefix .. 'journal', string.format('%.0f-%.0f', seq + 1, count - 1), unpack(ARGV))
 local answers = {}
 for at = 1, count do answers[at] = 'recorded' end
-return answers
+return table.concat(answers, '\n')
