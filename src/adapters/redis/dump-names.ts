@@ -76,7 +76,7 @@ export async function namesOf(connection: Pick<Connection, 'masters' | 'client'>
     else if (name.startsWith('kg:once:')) once.push(name);
     else if (name.startsWith('kg:replay:')) replays.push(name);
     else if (progressPattern.test(name)) progress.push(progressPattern.exec(name)?.[1] ?? '');
-    else if (!derived.test(name) && !(partition !== '' && ['journal', 'seq', 'moved', 'holds', 'intents', 'pintexts'].includes(family)))
+    else if (!derived.test(name) && !(partition !== '' && ['journal', 'seq', 'moved', 'holds', 'pintexts'].includes(family)))
       throw unknownName(name);
   }
   if ((await slotsOf(connection)) !== slots) throw slotsMove();

@@ -56,10 +56,8 @@ export const inPartition = {
   totals: (partition: string, holder: string) => `${prefixOf(partition)}totals:${holder}`,
   /** Hash: balance, held, created, limits (JSON of budgets and caps), rev, op (the name of its last write). */
   account: (partition: string, id: string) => `${prefixOf(partition)}account:${id}`,
-  /** Hash: reservation id to owner and plan (JSON) of a call that runs, in two lines. */
+  /** Hash: reservation id to owner and plan (JSON) of a call that runs, in two lines; the same behind a space to its intent (JSON). */
   holds: (partition: string) => `${prefixOf(partition)}holds`,
-  /** Hash: reservation id to the intent (JSON) of a call that runs. */
-  intents: (partition: string) => `${prefixOf(partition)}intents`,
   /** Hash: how the reservations ended whose ids begin with these six characters. See ledger.lua. */
   ended: (partition: string, id: string) => `${prefixOf(partition)}ended:${id.slice(0, 6)}`,
   /** The plan of a reservation that was captured by its expiry. */

@@ -220,7 +220,7 @@ test('what has ended is forgotten by the server itself, and what is held never i
   expect(await server.cli('EXISTS', captured)).toBe('0');
   await expectForgotten('r1');
   await calls.spend(key, 5);
-  for (const name of [inPartition.due(partition), held, inPartition.intents(partition)]) expect(await server.cli('EXISTS', name)).toBe('0');
+  for (const name of [inPartition.due(partition), held]) expect(await server.cli('EXISTS', name)).toBe('0');
 });
 
 test('times that no calendar has are refused before anything is written', async () => {

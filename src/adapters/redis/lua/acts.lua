@@ -10,13 +10,16 @@ local planTexts = {}
 local first = 5 + tonumber(args[4])
 for at = 5, first - 1 do planTexts[whole(at - 4)] = args[at] end
 
-local coming, ending = {}, {}
+local named, coming = {}, {}
 for at = first, #args, 5 do
-  local ids = planTexts[args[at]] and coming or ending
-  if args[at + 1] ~= '' then ids[#ids + 1] = args[at + 1] end
+  local id = args[at + 1]
+  if id ~= '' then
+    named[#named + 1] = id
+    if planTexts[args[at]] then coming[#coming + 1] = id end
+  end
 end
-if #coming > 0 then knowNew(coming) end
-readHolds(ending)
+readHolds(named)
+knowNew(coming)
 
 local answers = {}
 for at = first, #args, 5 do

@@ -6,6 +6,7 @@ local owner, closedMsKept = ARGV[2], ARGV[3]
 local leases, lines = {}, {}
 redis.call('ZCARD', prefix .. 'leases')
 redis.call('HLEN', prefix .. 'holds')
+if not string.match(call('GET', prefix .. 'seq') or '0', '^%d+$') then error('the number of the last journal entry is no number') end
 
 local function nameOf(lease)
   return prefix .. 'lease:' .. lease.id
@@ -126,7 +127,7 @@ local function commitLeases()
         fields[#fields + 1] = ':' .. id
         fields[#fields + 1] = text
       end
-      setAll(nameOf(lease), fields)
+      inParts('HSET', nameOf(lease), fields)
       if made and not lease.closing then redis.call('ZADD', prefix .. 'leases', made.sweepAt, lease.id) end
     end
   end

@@ -12,14 +12,12 @@ local countableMax = 9007199254740991
 local windowsKept = 3
 local counters, touched, accounts = {}, {}, {}
 local states, texts, plans, loaded, groupNames = {}, {}, {}, {}, {}
-local rows, due, finished, known, held, intents, ended, captured, released = {}, {}, {}, {}, {}, {}, {}, {}, {}
+local rows, due, finished, known, held, dropped, ended, captured, corrected = {}, {}, {}, {}, {}, {}, {}, {}, {}
 
 -- What commit() writes to without having read it is looked at before anything is written: a name that is taken by another type fails a script
 -- that has done nothing yet, and so can be run again.
 call('ZCARD', prefix .. 'due')
 call('XLEN', prefix .. 'journal')
-call('HLEN', prefix .. 'intents')
-if not string.match(call('GET', prefix .. 'seq') or '0', '^%d+$') then error('the number of the last journal entry is no number') end
 
 -- `%d` costs half of what `%.0f` does, and is as exact where the server's long has 64 bits.
 local wholeForm = string.format('%d', 4294967296) == '4294967296' and '%d' or '%.0f'
@@ -95,9 +93,8 @@ local function readHolds(ids)
   end
 end
 
--- As readHolds, for calls to be admitted: that nothing is known of them, as is usual, is then known of all.
+-- After readHolds, for calls to be admitted: that nothing is known of them, as is usual, is then known of all.
 local function knowNew(ids)
-  readHolds(ids)
   local groups = {}
   for at = 1, #ids do
     local id = ids[at]
@@ -130,14 +127,19 @@ local function planOfHold(text)
   return plans[text] or planOf(text, find(text, '\n', 1, true) + 1)
 end
 
--- Kept for as long as the call runs.
+-- Kept for as long as the call runs. The intent stands apart, behind a space, which no id has, since nobody but a sweep reads it.
 local function hold(id, text, intent, holdUntil)
   note(id, 'h', text)
-  local at = #held
-  held[at + 1], held[at + 2], intents[at + 1], intents[at + 2], due[at + 1], due[at + 2] = id, text, id, intent, holdUntil, id
+  local at, atDue = #held, #due
+  held[at + 1], held[at + 2], held[at + 3], held[at + 4], due[atDue + 1], due[atDue + 2] = id, text, ' ' .. id, intent, holdUntil, id
 end
 
--- Kept for so many ms of the server's own time: remembering it for too long does no harm, forgetting it too early would.
+local function drop(id)
+  local at = #dropped
+  finished[#finished + 1], dropped[at + 1], dropped[at + 2] = id, id, ' ' .. id
+end
+
+-- Kept for so many ms of the server's own time, with all of its group: remembering it for too long does no harm, forgetting it too early would.
 local function keepEnded(id, text, ms)
   if text == 's' then note(id, 's') else noteEnded(id, text) end
   local name = nameOfEnded(id)
@@ -148,17 +150,6 @@ local function keepEnded(id, text, ms)
   end
   local at = #group
   group[at + 1], group[at + 2] = id, text
-end
-
--- As keepEnded, with what a settle that comes late needs; or no longer, where one came.
-local function keepCaptured(id, plan, ms)
-  note(id, 'c', plan)
-  local at = #captured
-  captured[at + 1], captured[at + 2], captured[at + 3] = prefix .. 'captured:' .. id, plan, ms
-end
-
-local function forgetCaptured(id)
-  released[#released + 1] = prefix .. 'captured:' .. id
 end
 
 -- Reads the counters that these takings name, where they are not here yet. A taking is { holder, counter, start, end or 0, amount, settling,
@@ -299,10 +290,6 @@ local function inParts(command, name, all)
   end
 end
 
-local function setAll(name, fields)
-  inParts('HSET', name, fields)
-end
-
 local function windowsText(windows, counted)
   local texts = {}
   for at = 1, #windows, 4 do
@@ -315,7 +302,7 @@ local function windowsText(windows, counted)
   return '[' .. table.concat(texts, ',') .. ']'
 end
 
--- The journal comes first: where the server takes no more writes, it says so at the first one. A row of the stream has the number of its first record
+-- The number of the journal comes first: where the server takes no more writes, or it is no number, the first write says so. A row of the stream has the number of its first record
 -- and says how many more there are.
 local function commit()
   for name in pairs(ended) do call('HLEN', name) end
@@ -331,17 +318,16 @@ local function commit()
   end
   -- A lease may end with thousands of calls that run.
   inParts('ZADD', prefix .. 'due', due)
-  setAll(prefix .. 'holds', held)
-  setAll(prefix .. 'intents', intents)
+  inParts('HSET', prefix .. 'holds', held)
   for holder, changed in pairs(touched) do
     local fields = {}
     for counter, counted in pairs(changed) do
       fields[#fields + 1] = counter
       fields[#fields + 1] = windowsText(counters[holder][counter], counted)
     end
-    setAll(prefix .. 'count:' .. holder, fields)
+    inParts('HSET', prefix .. 'count:' .. holder, fields)
   end
-  for holder, fields in pairs(known) do setAll(prefix .. 'totals:' .. holder, fields) end
+  for holder, fields in pairs(known) do inParts('HSET', prefix .. 'totals:' .. holder, fields) end
   for id, account in pairs(accounts) do
     if account.changed then
       call('HSET', prefix .. 'account:' .. id, 'balance', whole(account.balance), 'held', whole(account.held))
@@ -349,13 +335,12 @@ local function commit()
   end
   if #finished > 0 then
     inParts('ZREM', prefix .. 'due', finished)
-    inParts('HDEL', prefix .. 'holds', finished)
-    inParts('HDEL', prefix .. 'intents', finished)
+    inParts('HDEL', prefix .. 'holds', dropped)
   end
   for name, group in pairs(ended) do
-    setAll(name, group)
+    inParts('HSET', name, group)
     call('PEXPIRE', name, group.ms)
   end
   for at = 1, #captured, 3 do call('SET', captured[at], captured[at + 1], 'PX', captured[at + 2]) end
-  for at = 1, #released do call('DEL', released[at]) end
+  for at = 1, #corrected do call('DEL', corrected[at]) end
 end

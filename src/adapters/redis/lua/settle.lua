@@ -56,6 +56,6 @@ local function settle(id, charge, released, now, outcome)
   journal(now, outcome, late and '{"is":"corrected","charged":' .. whole(charge) .. '}')
   finish(plan, late, charge, charges, now)
   keepEnded(id, 's', endedMsKept)
-  if late then forgetCaptured(id) else finished[#finished + 1] = id end
+  if late then corrected[#corrected + 1] = prefix .. 'captured:' .. id else drop(id) end
   return 'settled'
 end

@@ -9,12 +9,14 @@ for at = 7, #args do ids[#ids + 1] = args[at] end
 if #ids == 0 then ids = call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now, 'LIMIT', args[5], args[6]) end
 
 readHolds(ids)
-local ending = {}
+local ending, intents = {}, {}
 for _, id in ipairs(ids) do
-  if states[id] == 'h' then ending[#ending + 1] = id end
-  finished[#finished + 1] = id
+  if states[id] == 'h' then
+    ending[#ending + 1], intents[#intents + 1] = id, ' ' .. id
+  end
+  drop(id)
 end
-local stored = #ending > 0 and call('HMGET', prefix .. 'intents', unpack(ending))
+local stored = #ending > 0 and call('HMGET', prefix .. 'holds', unpack(intents))
 for nth, id in ipairs(ending) do
   local text, intent = texts[id], stored[nth]
   local plan = planOfHold(text)
@@ -29,7 +31,9 @@ for nth, id in ipairs(ending) do
     .. whole(charge) .. '}')
   finish(plan, false, charge, charges, now)
   keepEnded(id, 'c', endedMsKept)
-  keepCaptured(id, sub(text, find(text, '\n', 1, true) + 1), capturedMsKept)
+  -- What a settle that comes late needs.
+  local at = #captured
+  captured[at + 1], captured[at + 2], captured[at + 3] = prefix .. 'captured:' .. id, sub(text, find(text, '\n', 1, true) + 1), capturedMsKept
 end
 commit()
 return { #ending, #ids }
