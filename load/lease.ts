@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { openConnection } from '../src/adapters/redis/connect.ts';
-import { factsOfEntry } from '../src/adapters/redis/journal-entry.ts';
+import { entriesOfRow, factsOfEntry } from '../src/adapters/redis/journal-entry.ts';
 import { inPartition, partitionOf } from '../src/adapters/redis/layout.ts';
 import { withLeases } from '../src/adapters/redis/leased-ledger.ts';
 import { createRedisLedger } from '../src/adapters/redis/ledger.ts';
@@ -169,11 +169,10 @@ async function check(subject: RedisSubject, { key, top, made }: { key: KeyRecord
 async function outcomesOf({ life }: RedisSubject, root: string): Promise<RecordFacts[]> {
   const outcomes: RecordFacts[] = [];
   for (let from = '-'; ; ) {
-    const page = await life.connection.client.xrange(inPartition.journal(partitionOf(root)), from, '+', 'COUNT', 5000);
-    for (const [, fields] of page) {
-      const pairs = Array.from({ length: fields.length / 2 }, (_, at) => [fields[at * 2] ?? '', fields[at * 2 + 1] ?? ''] as const);
-      const { facts } = factsOfEntry(new Map(pairs));
-      if (facts.kind === 'call.outcome') outcomes.push(facts);
+    const page = await life.connection.client.xrange(inPartition.journal(partitionOf(root)), from, '+', 'COUNT', 500);
+    for (const [id, fields] of page) {
+      const all = (entriesOfRow(id, fields) ?? []).map((entry) => factsOfEntry(entry).facts);
+      outcomes.push(...all.filter(({ kind }) => kind === 'call.outcome'));
     }
     const [last] = page.at(-1) ?? [];
     if (last === undefined) return outcomes;

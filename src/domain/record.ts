@@ -91,15 +91,22 @@ export const firstPrev = '0'.repeat(64);
 
 /**
  * Chains one record: returns its exact JSON text, which is what is stored, exported and verified, byte for byte.
+ * @param options.facts  as an object, or as a JSON object's text in one line, with a member and without space around it
  * @param options.time  milliseconds since the epoch, or the text that Date makes of them
  */
-export function chainRecord(options: { facts: RecordFacts; partition: string; seq: number; time: number | string; prev: string }): {
+export function chainRecord(options: {
+  facts: RecordFacts | string;
+  partition: string;
+  seq: number;
+  time: number | string;
+  prev: string;
+}): {
   text: string;
   hash: string;
 } {
   const { facts, partition, seq, time, prev } = options;
   // The members in their order, as one object would be printed; copying all facts into one costs more than the rest of this.
-  const said = JSON.stringify(facts).slice(1, -1);
+  const said = (typeof facts === 'string' ? facts : JSON.stringify(facts)).slice(1, -1);
   const place = `"v":1,"partition":${JSON.stringify(partition)},"seq":${seq},"time":"${typeof time === 'string' ? time : new Date(time).toISOString()}"`;
   const open = `{${place},${said}${said === '' ? '' : ','}"prev":"${prev}"`;
   const hash = digest('sha256', open);

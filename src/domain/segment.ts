@@ -47,7 +47,8 @@ export interface Draft {
   readonly seq: number;
   /** Milliseconds. */
   readonly time: number;
-  readonly facts: RecordFacts;
+  /** As chainRecord() takes them. */
+  readonly facts: RecordFacts | string;
 }
 
 /** A segment that is ready to be kept, and how far the journal is sealed once it is. */
@@ -79,10 +80,13 @@ export function beginSegment(before: Sealed): {
   const heads = new Map<string, { seq: number; hash: string }>();
   let latest = 0;
   let length = 0;
+  /** Many records are of one millisecond, and printing it costs as much as half a record's hash. */
+  let printed = { time: Number.NaN, text: '' };
   return {
     add({ partition, seq, time, facts }) {
       const prev = (heads.get(partition) ?? before.checkpoints.get(partition))?.hash ?? firstPrev;
-      const { text, hash } = chainRecord({ facts, partition, seq, time, prev });
+      if (printed.time !== time) printed = { time, text: new Date(time).toISOString() };
+      const { text, hash } = chainRecord({ facts, partition, seq, time: printed.text, prev });
       texts.push(text);
       heads.set(partition, { seq, hash });
       latest = Math.max(latest, time);
@@ -99,7 +103,8 @@ export function beginSegment(before: Sealed): {
       const number = before.number + 1;
       const full = number % fullEvery === 1 || length >= fullShare * checkpointLength * checkpoints.size;
       const stated = full ? [...checkpoints.values()] : signed;
-      const body = [...texts, ...stated.map((checkpoint) => JSON.stringify({ checkpoint }))].map((line) => `${line}\n`).join('');
+      const lines = [...texts, ...stated.map((checkpoint) => JSON.stringify({ checkpoint }))];
+      const body = lines.length === 0 ? '' : `${lines.join('\n')}\n`;
       const records = texts.length;
       const { archive, next: first } = before;
       const seal: SegmentSeal = {

@@ -5,7 +5,6 @@ import type { AdmitRequest, AdmitResult, Ledger, LimitBreach } from '../../ports
 import type { RunCall } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import type { KnownAccounts } from './known-accounts.ts';
-import { partitionOf } from './layout.ts';
 import { accountOf } from './plan.ts';
 import type { Plans } from './plans.ts';
 
@@ -15,26 +14,28 @@ export interface Admitting {
   readonly accounts: KnownAccounts;
   /** An act of acts.lua. */
   readonly run: RunCall;
+  /** The partition of a ledger root. */
+  readonly partitionOf: (root: string) => string;
 }
 
 /** @throws Error for requests that contradict themselves, and where the store does not answer */
-export async function admit({ plans, accounts, run }: Admitting, request: AdmitRequest): Promise<AdmitResult> {
+export async function admit({ plans, accounts, run, partitionOf }: Admitting, request: AdmitRequest): Promise<AdmitResult> {
   checkAdmit(request);
   const { root, reservationId, intent, price, now, holdUntil } = request;
   const [time, facts] = entryArguments({ ...intent, decision: 'allowed', held: formatMicros(price), reservationId }, now);
   const answer = await accounts.with(accountOf(request), (account) =>
-    run(partitionOf(root), ['admit', reservationId, time, String(holdUntil), plans(request, account), facts]),
+    run(partitionOf(root), [plans(request, account), reservationId, time, String(holdUntil), facts]),
   );
   return resultOf(answer, reservationId);
 }
 
 /** The limit that would refuse the call. It is judged by the script that would refuse it, as it stands, and nothing is written. */
 export async function preview(
-  { plans, accounts, run }: Admitting,
+  { plans, accounts, run, partitionOf }: Admitting,
   request: Parameters<Ledger['preview']>[0],
 ): Promise<LimitBreach | undefined> {
   const partition = partitionOf(rootOf(request.key));
-  const answer = await accounts.with(accountOf(request), (account) => run(partition, ['admit', '', '', '', plans(request, account), '']));
+  const answer = await accounts.with(accountOf(request), (account) => run(partition, [plans(request, account), '', '', '', '']));
   return answer.startsWith('limited ') ? (JSON.parse(answer.slice('limited '.length)) as LimitBreach) : undefined;
 }
 

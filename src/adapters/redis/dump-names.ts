@@ -56,7 +56,7 @@ async function* pagesOf(node: Redis): AsyncGenerator<readonly string[]> {
  * What is forgotten with time and means nothing to another store: answers of calls that have ended, deleted keys' last writes, counted rates,
  * probes; and what the store finds again by itself.
  */
-const transient = /^kg:(?:\{p[0-9]+\}:(?:res|gone|lease):|\{[^}]*\}:(?:mark|probe)$|rate:)/;
+const transient = /^kg:(?:\{p[0-9]+\}:(?:ended|captured|gone|lease):|\{[^}]*\}:(?:mark|probe)$|rate:)/;
 
 /**
  * Sorts the names.
@@ -76,7 +76,8 @@ export async function namesOf(connection: Pick<Connection, 'masters' | 'client'>
     else if (name.startsWith('kg:once:')) once.push(name);
     else if (name.startsWith('kg:replay:')) replays.push(name);
     else if (progressPattern.test(name)) progress.push(progressPattern.exec(name)?.[1] ?? '');
-    else if (!derived.test(name) && !(partition !== '' && ['journal', 'seq', 'pintexts'].includes(family))) throw unknownName(name);
+    else if (!derived.test(name) && !(partition !== '' && ['journal', 'seq', 'moved', 'holds', 'pintexts'].includes(family)))
+      throw unknownName(name);
   }
   if ((await slotsOf(connection)) !== slots) throw slotsMove();
   const { key: keys, account: accounts, ref: references, count: counters, totals, factor: factors, pins } = found;
@@ -87,7 +88,7 @@ type Family = 'key' | 'account' | 'ref' | 'count' | 'totals' | 'factor' | 'pins'
 
 const progressPattern = /^kg:\{duty\}:(.*):progress$/s;
 /** Pointers to keys, the feed, the archive, and the journal of the embedded store that this one was imported from. */
-const derived = /^kg:(?:digest:|id:|\{index\}:|\{feed\}:|\{archive\}:|\{meta\}:meta$|\{duty\}:.*:holder$|\{main\}:(?:journal|seq)$)/s;
+const derived = /^kg:(?:digest:|id:|\{index\}:|\{feed\}:|\{archive\}:|\{meta\}:meta$|\{duty\}:.*:holder$|\{main\}:(?:journal|seq|moved)$)/s;
 
 /** Which master has which slots; '' where there is no cluster. A name whose slot moved from a master not yet read to one already read would be missed. */
 async function slotsOf({ client, masters }: Pick<Connection, 'masters' | 'client'>): Promise<string> {

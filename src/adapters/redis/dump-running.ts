@@ -24,16 +24,16 @@ export async function* runningIn({ client }: Pick<Connection, 'client'>, names: 
         const texts = await Promise.all(some.map((id) => client.hgetall(inPartition.lease(partition, id))));
         for (const [at, id] of some.entries()) yield* leaseEntries(id, texts[at] ?? {});
       } else {
-        const texts = await client.mget(some.map((id) => inPartition.reservation(partition, id)));
+        const texts = await client.hmget(inPartition.holds(partition), ...some);
         for (const [at, id] of some.entries()) yield* holdEntries(id, texts[at] ?? '');
       }
     }
   }
 }
 
-/** A reservation that has ended meanwhile gives none. */
+/** As ledger.lua keeps it: owner, plan. One that has ended meanwhile gives none. */
 function* holdEntries(id: string, text: string): Generator<RunningEntry> {
-  if (!text.startsWith('h')) return;
+  if (text === '') return;
   const { key: keyId, price } = JSON.parse(text.split('\n')[1] ?? '') as Plan;
   yield { is: 'hold', id, keyId, price };
 }

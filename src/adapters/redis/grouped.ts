@@ -29,26 +29,26 @@ const patienceMs = 5;
 
 /**
  * Lets all calls of one turn of the event loop that concern one partition share one run of a script, and the patient ones that came before: a run
- * reads a key, a counter or an account once, however many calls need it.
- * @param options.first  the arguments before those of the calls
+ * reads a key, a counter or an account once, however many calls need it. It answers with a line for each call.
+ * @param options.argumentsOf  what the script is given for such calls
  */
 export function groupCalls({
   connection,
   script,
-  first,
+  argumentsOf,
 }: {
   connection: Connection;
   script: Script;
-  first: () => readonly string[];
+  argumentsOf: (calls: readonly (readonly string[])[]) => readonly string[];
 }): RunCall {
   const waiting = new TurnoverMap<string, Gathering>();
   let urgent: Gathering[] = [];
   let patient = false;
   const runAll = async (partition: string, calls: readonly Waiting[]): Promise<void> => {
     try {
-      const args = [...first(), ...calls.flatMap((call) => call.args)];
-      const answers = (await connection.run(script, [prefixOf(partition)], args)) as string[];
-      for (const [at, call] of calls.entries()) call.resolve(answers[at] ?? '');
+      const args = argumentsOf(calls.map((call) => call.args));
+      const answers = ((await connection.run(script, [prefixOf(partition)], args)) as string).split('\n');
+      for (let at = 0; at < calls.length; at += 1) calls[at]?.resolve(answers[at] ?? '');
     } catch (error) {
       // A script fails as a whole, before it has written anything, where it finds something of one call damaged: the others go by themselves.
       if (calls.length > 1 && isScriptError(error)) for (const call of calls) void runAll(partition, [call]);

@@ -4,29 +4,56 @@ import { formatMicros } from '../../domain/money.ts';
 import type { RecordFacts } from '../../domain/record.ts';
 
 /**
- * What scripts append to a partition's journal: the time (`t`, ms), the facts as the gateway wrote them (`f`, JSON), and, where the script alone
- * knew what became of the act, a mark (`m`, JSON) from which the rest follows. Lua writes no money as text and builds no record.
+ * What a script appends to a partition's journal is a row, one entry of the stream for all its records: in the place of field and value the time (ms)
+ * of each and its facts as the gateway wrote them (JSON, or nothing), and behind them, where the script alone knew what became of the act, `m` and a
+ * mark (JSON) from which the rest follows. Lua writes no money as text and builds no record.
  */
+export interface Entry {
+  readonly seq: number;
+  readonly time: string;
+  readonly facts: string;
+  readonly mark: string;
+}
+
+/** The records of a row, in their order; undefined for one that no script writes. @param id  number of the first record, `-`, how many follow it */
+export function entriesOfRow(id: string, fields: readonly string[]): Entry[] | undefined {
+  const [, first, more] = /^([1-9][0-9]{0,15})-([0-9]{1,3})$/.exec(id) ?? [];
+  const entries: Entry[] = [];
+  for (let at = 0; at + 1 < fields.length; ) {
+    const marked = fields[at + 2] === markField;
+    entries.push({
+      seq: Number(first) + entries.length,
+      time: fields[at] ?? '',
+      facts: fields[at + 1] ?? '',
+      mark: marked ? (fields[at + 3] ?? '') : '',
+    });
+    at += marked ? 4 : 2;
+  }
+  return entries.length === Number(more) + 1 ? entries : undefined;
+}
+
+const markField = 'm';
+
 export type Mark =
-  /** A limit refused the call whose intent `f` is. Amounts in micro-units or calls. */
+  /** A limit refused the call whose intent the facts are. Amounts in micro-units or calls. */
   | ({ readonly is: 'limited'; readonly reason: string } & Parameters<typeof breachFacts>[0])
   | { readonly is: 'dead'; readonly reason: string }
   /** The admitted call goes beyond soft limits of these names. */
   | { readonly is: 'over'; readonly names: readonly string[] }
-  /** The hold of the intent `f` expired. */
+  /** The hold of the intent expired. */
   | { readonly is: 'expired'; readonly keyId: string; readonly reservationId: string; readonly charged: number }
-  /** `f` is an outcome that corrects the one before it, with the charge that had room. */
+  /** The facts are an outcome that corrects the one before it, with the charge that had room. */
   | { readonly is: 'corrected'; readonly charged: number }
-  /** `f` corrects a balance, which then was this. */
+  /** The facts correct a balance, which then was this. */
   | { readonly is: 'adjusted'; readonly balance: number }
-  /** A limit has come this far; `f` is absent. */
+  /** A limit has come this far; there are no facts. */
   | ({ readonly is: 'threshold' } & Parameters<typeof thresholdFacts>[0]);
 
-/** What a record says, from the fields of its entry. @throws Error for an entry that no script writes */
-export function factsOfEntry(fields: ReadonlyMap<string, string>): { time: number; facts: RecordFacts } {
-  const time = Number(fields.get('t'));
-  const facts = JSON.parse(fields.get('f') ?? 'null') as RecordFacts | null;
-  const mark = fields.has('m') ? (JSON.parse(fields.get('m') ?? '') as Mark) : undefined;
+/** What a record says. @throws Error for an entry that no script writes */
+export function factsOfEntry(entry: Omit<Entry, 'seq'>): { time: number; facts: RecordFacts } {
+  const time = Number(entry.time);
+  const facts = entry.facts === '' ? null : (JSON.parse(entry.facts) as RecordFacts);
+  const mark = entry.mark === '' ? undefined : (JSON.parse(entry.mark) as Mark);
   if (!Number.isFinite(time)) throw new Error('a journal entry has no time');
   if (mark?.is === 'threshold') return { time, facts: thresholdFacts(mark) };
   if (facts === null) throw new Error('a journal entry has no facts');

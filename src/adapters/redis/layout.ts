@@ -13,6 +13,22 @@ export function partitionOf(root: string): string {
   return `p${Number.parseInt(hash('sha256', root).slice(0, 8), 16) % partitionCount}`;
 }
 
+/** Roots whose partition is remembered: a string of some fifty bytes each. */
+const rootsMax = 20_000;
+
+/** As partitionOf(), for who asks for the same roots again and again: remembers what was asked for, up to so many roots, and then begins anew. */
+export function rememberPartitions(): (root: string) => string {
+  const known = new Map<string, string>();
+  return (root) => {
+    const kept = known.get(root);
+    if (kept !== undefined) return kept;
+    if (known.size >= rootsMax) known.clear();
+    const partition = partitionOf(root);
+    known.set(root, partition);
+    return partition;
+  };
+}
+
 export function everyPartition(): string[] {
   return Array.from({ length: partitionCount }, (_, at) => `p${at}`);
 }
@@ -40,18 +56,24 @@ export const inPartition = {
   totals: (partition: string, holder: string) => `${prefixOf(partition)}totals:${holder}`,
   /** Hash: balance, held, created, limits (JSON of budgets and caps), rev, op (the name of its last write). */
   account: (partition: string, id: string) => `${prefixOf(partition)}account:${id}`,
-  /** A running, captured or ended reservation. */
-  reservation: (partition: string, id: string) => `${prefixOf(partition)}res:${id}`,
+  /** Hash: reservation id to owner and plan (JSON) of a call that runs, in two lines; the same behind a space to its intent (JSON). */
+  holds: (partition: string) => `${prefixOf(partition)}holds`,
+  /** Hash: how the reservations ended whose ids begin with these six characters. See ledger.lua. */
+  ended: (partition: string, id: string) => `${prefixOf(partition)}ended:${id.slice(0, 6)}`,
+  /** The plan of a reservation that was captured by its expiry. */
+  captured: (partition: string, id: string) => `${prefixOf(partition)}captured:${id}`,
   /** Sorted set: reservation id by the time at which its hold expires. */
   due: (partition: string) => `${prefixOf(partition)}due`,
   /** A hold for several calls: see lease.lua. */
   lease: (partition: string, id: string) => `${prefixOf(partition)}lease:${id}`,
   /** Sorted set: lease id by the time at which it is closed if its owner did not. */
   leases: (partition: string) => `${prefixOf(partition)}leases`,
-  /** Stream: journal entries by sequence number (`<seq>-0`), until they are sealed. */
+  /** Stream: records in rows, until they are sealed. A row is named by the number of its first record and how many more it has: see journal-entry.ts. */
   journal: (partition: string) => `${prefixOf(partition)}journal`,
   /** The last sequence number given out. */
   seq: (partition: string) => `${prefixOf(partition)}seq`,
+  /** The number through which entries that stand in the stream were given others, where a failover lost records: see journal-repair.lua. */
+  moved: (partition: string) => `${prefixOf(partition)}moved`,
   /** Amount that a payment's reference stands for, by the reference's hash. */
   reference: (partition: string, hash: string) => `${prefixOf(partition)}ref:${hash}`,
   /** Hash by key id: rev, factor (JSON), op (the name of its last write). */

@@ -23,19 +23,21 @@ export function withLeases(
   const { connection, clock, calendar, instance, thresholds } = options;
   const script = scriptOf('lease', ['ledger', 'lease', 'lease-acts'].map((part) => loadScript(part).source).join('\n'));
   const first = () => [JSON.stringify(thresholds()), instance, String(closedMsKept)];
-  const run = groupCalls({ connection, script, first });
+  const run = groupCalls({ connection, script, argumentsOf: (acts) => [...first(), ...acts.flat()] });
   const nextName = createWriteNames(instance);
   const leases = createLeases({ run, accounts: createKnownAccounts(), clock, calendar, nextName });
+  const admitLeased: Ledger['admit'] = async (request) => {
+    if (!(await leases.draw(request))) return ledger.admit(request);
+    return { kind: 'admitted', reservationId: request.reservationId };
+  };
+  const settleLeased: Ledger['settle'] = async (request) => {
+    if (!(await leases.settle(request))) await ledger.settle(request);
+  };
   return {
     ledger: {
       ...ledger,
-      admit: async (request) => {
-        if (request.lease === undefined || !(await leases.draw(request))) return ledger.admit(request);
-        return { kind: 'admitted', reservationId: request.reservationId };
-      },
-      settle: async (request) => {
-        if (!(await leases.settle(request))) await ledger.settle(request);
-      },
+      admit: (request) => (request.lease === undefined ? ledger.admit(request) : admitLeased(request)),
+      settle: (request) => (leases.drew(request.reservationId) ? settleLeased(request) : ledger.settle(request)),
       renew: async (request) => (await leases.renew(request)) || ledger.renew(request),
       sweep: async (request) => {
         const closed = await sweepLeases({ client: connection.client, run }, request).catch((error: unknown) => ({ error }));

@@ -37,6 +37,8 @@ interface Queue {
 /** Draws calls from leases, and ends what was drawn. False everywhere means: this is for the ledger itself. */
 export interface Leases {
   draw(request: AdmitRequest): Promise<boolean>;
+  /** Whether a lease may have the call. */
+  drew(reservationId: string): boolean;
   settle(request: SettleRequest): Promise<boolean>;
   renew(request: Parameters<Ledger['renew']>[0]): Promise<boolean>;
   /** Gives back what was not drawn. Calls that run go on. */
@@ -170,6 +172,7 @@ export function createLeases(options: {
       lease.drawn -= 1;
       return false;
     },
+    drew: (reservationId) => drawnFrom.has(reservationId),
     async settle(request) {
       const { reservationId, charge } = request;
       const lease = drawnFrom.get(reservationId);

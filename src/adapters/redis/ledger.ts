@@ -4,12 +4,13 @@ import { endedMsKept } from '../../domain/reservation.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ledger } from '../../ports/ledger.ts';
 import { changeBalance, createAccount, limitAccount, readAccount } from './accounts.ts';
+import { actArguments } from './act-arguments.ts';
 import { type Admitting, admit, preview } from './admit.ts';
 import type { Connection, Script } from './connection.ts';
 import { groupCalls } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import { createKnownAccounts } from './known-accounts.ts';
-import { partitionOf } from './layout.ts';
+import { partitionOf, rememberPartitions } from './layout.ts';
 import { createPlans } from './plans.ts';
 import { loadScript, scriptOf } from './scripts.ts';
 import { renew, settle } from './settle.ts';
@@ -34,12 +35,14 @@ export function createRedisLedger(options: {
 }): Ledger {
   const { connection, clock, calendar, instance, thresholds } = options;
   if (instance.includes('\n')) throw new Error('The name of a process life is one line.');
-  const told = () => JSON.stringify(thresholds());
-  const kept = String(endedMsKept);
-  const group = (script: Script, first: () => readonly string[]) => groupCalls({ connection, script, first });
-  const acting = group(joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']), () => [told(), instance, kept]);
-  const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting };
-  const recording = group(loadScript('record'), () => []);
+  const acting = groupCalls({
+    connection,
+    script: joined('acts', ['ledger', 'finish', 'admit', 'settle', 'acts']),
+    argumentsOf: (acts) => actArguments([JSON.stringify(thresholds()), instance, String(endedMsKept)], acts),
+  });
+  const partitionOf = rememberPartitions();
+  const admitting: Admitting = { plans: createPlans(calendar), accounts: createKnownAccounts(), run: acting, partitionOf };
+  const recording = groupCalls({ connection, script: loadScript('record'), argumentsOf: (records) => records.flat() });
   const sweeping = { connection, script: joined('sweep', ['ledger', 'finish', 'sweep']), thresholds };
   const renewing = loadScript('renew');
   const once = { connection, clock, script: loadScript('use-once') };
@@ -51,7 +54,7 @@ export function createRedisLedger(options: {
   return {
     admit: (request) => admit(admitting, request),
     preview: (request) => preview(admitting, request),
-    settle: (request) => settle(acting, request),
+    settle: (request) => settle({ run: acting, partitionOf }, request),
     renew: (request) => renew(connection, renewing, request),
     record: async (facts) => {
       await recording(partitionOfRecord(facts), entryArguments(facts, clock.now()));

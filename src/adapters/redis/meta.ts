@@ -2,13 +2,16 @@ import type { Connection } from './connection.ts';
 import { elsewhere, partitionCount } from './layout.ts';
 import { loadScript } from './scripts.ts';
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** Writes down what the store is where it is new, and refuses one that this build would misread. @throws Error */
 export async function checkSchema(connection: Pick<Connection, 'run'>): Promise<void> {
   const schema = await keep(connection, 'schema', String(schemaVersion));
   if (schema !== String(schemaVersion)) {
-    throw new Error(`The store has schema version ${schema}; this build reads ${schemaVersion}. Run the release it belongs to.`);
+    throw new Error(
+      `The store has schema version ${schema}; this build reads ${schemaVersion}. Run the release it belongs to, or export the store with that and ` +
+        'import it into an empty one.',
+    );
   }
   const partitions = await keep(connection, 'partitions', String(partitionCount));
   if (partitions !== String(partitionCount)) {

@@ -1,18 +1,15 @@
 import { formatMicros } from '../../domain/money.ts';
 import type { Ledger, SettleRequest } from '../../ports/ledger.ts';
+import type { Admitting } from './admit.ts';
 import type { Connection, Script } from './connection.ts';
-import type { RunCall } from './grouped.ts';
 import { entryArguments } from './key-entry.ts';
 import { partitionOf, prefixOf } from './layout.ts';
 
-/**
- * @param run  an act of acts.lua
- * @throws Error where the charge exceeds the hold, a released call is charged, the reservation was never admitted, or the store does not answer
- */
-export async function settle(run: RunCall, request: SettleRequest): Promise<void> {
+/** @throws Error where the charge exceeds the hold, a released call is charged, the reservation was never admitted, or the store does not answer */
+export async function settle({ run, partitionOf }: Pick<Admitting, 'run' | 'partitionOf'>, request: SettleRequest): Promise<void> {
   const { root, reservationId, charge, released = false } = request;
   const [time, facts] = outcomeArguments(request);
-  const answer = await run(partitionOf(root), ['settle', reservationId, String(charge), released ? '1' : '0', time, facts], {
+  const answer = await run(partitionOf(root), [released ? 'release' : 'settle', reservationId, time, String(charge), facts], {
     patient: true,
   });
   if (answer === 'unknown') {

@@ -15,7 +15,7 @@ export interface Inspection extends Findings {
 const slots = 16_384;
 
 /** Types of the names that stand in every partition, and of those that stand alone. A missing one is as good as the right one. */
-const partitionTypes = { due: 'zset', leases: 'zset', journal: 'stream', seq: 'string' } as const;
+const partitionTypes = { holds: 'hash', due: 'zset', leases: 'zset', journal: 'stream', seq: 'string' } as const;
 const singleTypes = [
   [elsewhere.index, 'zset'],
   [elsewhere.changes, 'stream'],

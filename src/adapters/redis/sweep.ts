@@ -1,4 +1,4 @@
-import { capturedMsKept } from '../../domain/reservation.ts';
+import { capturedMsKept, endedMsKept } from '../../domain/reservation.ts';
 import type { Ledger } from '../../ports/ledger.ts';
 import type { Connection, Script } from './connection.ts';
 import { isScriptError } from './grouped.ts';
@@ -70,7 +70,7 @@ async function captureOrphans(
   for (let kept = 0; ; ) {
     const ids = await client.zrange(inPartition.due(partition), String(kept), String(kept + sweepBatchMax - 1));
     if (ids.length === 0) return captured;
-    const texts = await client.mget(ids.map((id) => inPartition.reservation(partition, id)));
+    const texts = await client.hmget(inPartition.holds(partition), ...ids);
     const orphans = ids.filter((_id, at) => {
       const owner = ownerOf(texts[at]);
       return owner !== undefined && orphaned(owner);
@@ -102,15 +102,15 @@ async function captureNamed(
 }
 
 /** The process life that took a hold; undefined where it has ended. */
-function ownerOf(reservation: string | null | undefined): string | undefined {
-  return reservation?.startsWith('h') ? reservation.slice(1, reservation.indexOf('\n')) : undefined;
+function ownerOf(hold: string | null | undefined): string | undefined {
+  return hold?.slice(0, hold.indexOf('\n'));
 }
 
 async function capture(
   { connection, script, thresholds }: Sweeping,
   { partition, now, skip, most, ids = [] }: { partition: string; now: number; skip: number; most: number; ids?: readonly string[] },
 ): Promise<{ captured: number; seen: number }> {
-  const args = [JSON.stringify(thresholds()), ...[now, capturedMsKept, skip, most].map(String), ...ids];
+  const args = [JSON.stringify(thresholds()), ...[now, capturedMsKept, endedMsKept, skip, most].map(String), ...ids];
   const [captured = 0, seen = 0] = (await connection.run(script, [prefixOf(partition)], args)) as number[];
   return { captured, seen };
 }

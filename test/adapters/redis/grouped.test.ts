@@ -9,9 +9,13 @@ function prepare(fails: (calls: readonly string[]) => boolean = () => false) {
   const run: Connection['run'] = async (_script, [prefix], [first, ...calls]) => {
     scripts.push(`${prefix} ${first} ${calls.join(' ')}`);
     if (fails(calls)) throw new Error('ERR user_script:1: damaged');
-    return calls;
+    return calls.join('\n');
   };
-  const act = groupCalls({ connection: { run } as Connection, script: scriptOf('acts', ''), first: () => ['first'] });
+  const act = groupCalls({
+    connection: { run } as Connection,
+    script: scriptOf('acts', ''),
+    argumentsOf: (calls) => ['first', ...calls.flat()],
+  });
   return { scripts, act: (partition: string, name: string, patient = false) => act(partition, [name], { patient }) };
 }
 

@@ -18,7 +18,7 @@ const open = async (): Promise<LeasedSubject> => {
   onTestFinished(() => subject.close());
   return subject;
 };
-const inPartitionOf = (key: KeyRecord, name: 'due' | 'leases' | 'journal' | 'seq') => inPartition[name](partitionOf(rootOf(key)));
+const inPartitionOf = (key: KeyRecord, name: 'due' | 'leases' | 'holds' | 'journal' | 'seq') => inPartition[name](partitionOf(rootOf(key)));
 
 /** Puts something else under the name while `act` runs. */
 async function taken(name: string, act: () => Promise<unknown>): Promise<void> {
@@ -30,7 +30,7 @@ async function taken(name: string, act: () => Promise<unknown>): Promise<void> {
   if (exists) await server.cli('RENAME', 'kept', name);
 }
 
-test.each(['due', 'leases', 'journal', 'seq'] as const)(
+test.each(['due', 'leases', 'holds', 'journal', 'seq'] as const)(
   'while %s is of another type no call is drawn from a lease, and none is on record',
   async (name) => {
     const { calls, journal } = await open();

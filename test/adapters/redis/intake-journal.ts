@@ -1,5 +1,5 @@
 import type { Connection } from '../../../src/adapters/redis/connection.ts';
-import { factsOfEntry } from '../../../src/adapters/redis/journal-entry.ts';
+import { entriesOfRow, factsOfEntry } from '../../../src/adapters/redis/journal-entry.ts';
 import { everyPartition, inPartition } from '../../../src/adapters/redis/layout.ts';
 import { chainRecord, firstPrev } from '../../../src/domain/record.ts';
 import type { Journal, JournalLine } from '../../../src/ports/journal.ts';
@@ -16,13 +16,14 @@ export function intakeJournal({ client }: Pick<Connection, 'client'>): Journal {
     for (const [at, partition] of partitions.entries()) {
       let head = { seq: 0, hash: firstPrev };
       for (const [id, fields] of streams[at] ?? []) {
-        const pairs = Array.from({ length: fields.length / 2 }, (_, pair) => [fields[pair * 2] ?? '', fields[pair * 2 + 1] ?? ''] as const);
-        const { time, facts } = factsOfEntry(new Map(pairs));
-        const seq = head.seq + 1;
-        if (id !== `${seq}-0`) throw new Error(`Partition ${partition} has entry ${id} where ${seq} was expected.`);
-        const { text, hash } = chainRecord({ facts, partition, seq, time, prev: head.hash });
-        head = { seq, hash };
-        all.push({ position: all.length + 1, text });
+        const row = entriesOfRow(id, fields);
+        if (row?.[0]?.seq !== head.seq + 1) throw new Error(`Partition ${partition} has row ${id} where ${head.seq + 1} was expected.`);
+        for (const entry of row) {
+          const { time, facts } = factsOfEntry(entry);
+          const { text, hash } = chainRecord({ facts, partition, seq: entry.seq, time, prev: head.hash });
+          head = { seq: entry.seq, hash };
+          all.push({ position: all.length + 1, text });
+        }
       }
     }
     return all;

@@ -96,11 +96,11 @@ describe('sealing', () => {
   test('an entry that cannot be read keeps its place as a gap', async () => {
     const life = await open();
     await life.append('p1', { fact: 'one' });
-    await life.connection.client.multi().incr(inPartition.seq('p1')).xadd(inPartition.journal('p1'), '2-0', 't', 'NaN', 'f', '{').exec();
+    await life.connection.client.multi().incr(inPartition.seq('p1')).xadd(inPartition.journal('p1'), '2-0', 'NaN', '{').exec();
     await life.connection.client
       .multi()
       .incr(inPartition.seq('p1'))
-      .xadd(inPartition.journal('p1'), '3-0', 't', '1e300', 'f', '{"kind":"gap"}')
+      .xadd(inPartition.journal('p1'), '3-0', '1e300', '{"kind":"gap"}')
       .exec();
     await life.append('p1', { fact: 'four', seq: 9 });
     await life.append('p1', { fact: 'five' });
@@ -108,6 +108,26 @@ describe('sealing', () => {
     expect(await life.verify()).toMatchObject({ ok: true, records: 5, gaps: [{ seq: 2 }, { seq: 3 }, { seq: 4 }] });
     expect(await waiting(life)).toBe(0);
   });
+});
+
+test('facts that were printed otherwise than gateways print them are chained all the same, in one line', async () => {
+  const life = await open();
+  const texts = [
+    '{\n"kind":"call.refused",\n"fact":"lines"}',
+    ' {"kind":"call.refused","fact":"spaces"} ',
+    '{ "kind":"call.refused","fact":"space"}',
+  ];
+  const { client } = life.connection;
+  const row = texts.flatMap((text) => ['1784116800000', text]);
+  await client
+    .multi()
+    .incrby(inPartition.seq('p1'), 3)
+    .xadd(inPartition.journal('p1'), '1-2', ...row)
+    .exec();
+  await life.append('p1', { fact: 'after' });
+  await life.journal.head();
+  expect(await factsOf(life)).toEqual(['lines', 'spaces', 'space', 'after']);
+  expect(await life.verify()).toMatchObject({ ok: true, records: 4, gaps: [] });
 });
 
 describe('broken off', () => {
@@ -224,7 +244,7 @@ describe('A44: a failover that lost acknowledged writes', () => {
   /** Sets a partition back to what it was, as another server does that had not got the last writes. */
   const setBack = async (life: JournalLife, partition: string, act: () => Promise<void>) => {
     const { client } = life.connection;
-    const names = [inPartition.seq(partition), inPartition.journal(partition)];
+    const names = [inPartition.seq(partition), inPartition.journal(partition), inPartition.moved(partition)];
     const kept = await Promise.all(names.map((name) => client.dumpBuffer(name)));
     await act();
     for (const [at, name] of names.entries()) {
@@ -269,6 +289,84 @@ describe('A44: a failover that lost acknowledged writes', () => {
     expect((await factsOf(other)).filter((fact) => fact !== 'undefined').sort()).toEqual(['four', 'one', 'three', 'two', ...again].sort());
     expect(await other.verify()).toMatchObject({ ok: true, gaps: [{ seq: expect.any(Number) }] });
     expect(await waiting(other)).toBe(0);
+  });
+
+  const rowOf = (facts: readonly string[]) => facts.map((fact) => ({ fact }));
+
+  test.each([
+    ['one that begins and ends where the lost ones did', [['v', 'w', 'x', 'y']]],
+    ['one that ends within', [['v', 'w', 'x']]],
+    ['one that goes on behind them', [['u', 'v', 'w', 'x', 'y', 'z']]],
+    ['one within, one that goes on, and one behind', [['t'], ['u', 'v', 'w', 'x', 'y'], ['z']]],
+    ['one that begins with a record that was sealed, because its call was sent again', [['a', 'v', 'w', 'x', 'y', 'z'], ['q']]],
+  ])('rows of several records that got numbers of others: %s', async (_, rows) => {
+    const life = await open();
+    await life.appendRow('p3', rowOf(['one', 'two']));
+    await setBack(life, 'p3', async () => {
+      await life.appendRow('p3', rowOf(['a', 'b', 'c']));
+      await life.appendRow('p3', rowOf(['d']));
+      await life.journal.head();
+    });
+    for (const row of rows) await life.appendRow('p3', rowOf(row));
+    const other = await open();
+    await other.journal.head();
+    const all = [...new Set(['one', 'two', 'a', 'b', 'c', 'd', ...rows.flat()])].sort();
+    expect((await factsOf(other)).filter((fact) => fact !== 'undefined').sort()).toEqual(all);
+    expect(await other.verify()).toMatchObject({ ok: true, gaps: [{ seq: expect.any(Number) }] });
+    await other.appendRow('p3', rowOf(['after', 'that']));
+    await life.journal.head();
+    expect((await factsOf(life)).filter((fact) => fact !== 'undefined').sort()).toEqual([...all, 'after', 'that'].sort());
+    expect(await life.verify()).toMatchObject({ ok: true, gaps: [{ seq: expect.any(Number) }] });
+    expect(await waiting(life)).toBe(0);
+  });
+
+  test('what a row lost to others moves once, whoever looks at it, and after another failover too', async () => {
+    const life = await open();
+    await life.appendRow('p3', rowOf(['one', 'two']));
+    await setBack(life, 'p3', async () => {
+      await life.appendRow('p3', rowOf(['a', 'b', 'c']));
+      await life.journal.head();
+    });
+    await life.appendRow('p3', rowOf(['t', 'u', 'v', 'w', 'x']));
+    // What was moved is known to the server that takes over, what was sealed of it is not.
+    await life.journal.checkpoint(life.clock.now());
+    await life.appendRow('p3', rowOf(['y']));
+    await setBack(life, 'p3', async () => {
+      await life.appendRow('p3', rowOf(['z']));
+      await life.journal.head();
+    });
+    await life.appendRow('p3', rowOf(['p', 'q', 'r']));
+    await (await open()).journal.head();
+    const facts = (await factsOf(life)).filter((fact) => fact !== 'undefined').sort();
+    expect(facts).toEqual(['a', 'b', 'c', 'one', 'p', 'q', 'r', 't', 'two', 'u', 'v', 'w', 'x', 'y', 'z']);
+    expect(await life.verify()).toMatchObject({ ok: true });
+    expect(await waiting(life)).toBe(0);
+  });
+
+  test('more entries than one script moves, in rows and marked ones among them', async () => {
+    const life = await open();
+    await life.append('p3', { fact: 'first' });
+    const many = (name: string) => Array.from({ length: 150 }, (_, at) => `${name}${at}`);
+    await setBack(life, 'p3', async () => {
+      for (const name of ['a', 'b', 'c', 'd', 'e']) await life.appendRow('p3', rowOf(many(name)));
+      await life.journal.head();
+    });
+    for (const name of ['v', 'w', 'x', 'y']) await life.appendRow('p3', rowOf(many(name)));
+    const marked = JSON.stringify({ is: 'dead', reason: 'TOKEN_REVOKED' });
+    const fields = many('z').flatMap((fact, at) => ['1', JSON.stringify({ kind: 'call.intent', fact }), ...(at % 2 ? ['m', marked] : [])]);
+    const { client } = life.connection;
+    await client
+      .multi()
+      .incrby(inPartition.seq('p3'), 150)
+      .xadd(inPartition.journal('p3'), '602-149', ...fields)
+      .exec();
+    await life.journal.head();
+    const facts = (await factsOf(life)).filter((fact) => fact !== 'undefined').sort();
+    expect(facts).toEqual(['first', ...['a', 'b', 'c', 'd', 'e', 'v', 'w', 'x', 'y', 'z'].flatMap(many)].sort());
+    const refused = (await everyLine(life.journal)).filter((line) => line.includes('TOKEN_REVOKED'));
+    expect(refused).toHaveLength(75);
+    expect(await life.verify()).toMatchObject({ ok: true });
+    expect(await waiting(life)).toBe(0);
   });
 
   test('a failover between sealing and trimming trims nothing that is not sealed', async () => {

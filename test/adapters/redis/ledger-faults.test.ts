@@ -145,10 +145,9 @@ test('a hold whose record is damaged stays, loudly, and stops no other from bein
   const other = await calls.minted('BBBBBBBB', { budgets: [budget(1000)] });
   for (let at = 0; at < 250; at += 1) await calls.admit(key, 1, { holdUntil: start + at });
   await calls.admit(other, 7);
-  const stored = (id: string) => inPartition.reservation(partitionOf(rootOf(key)), id);
+  const partition = partitionOf(rootOf(key));
   const { client } = subject.life.connection;
-  await client.set(stored('r1'), 'hlife\n{damaged\n{}');
-  await client.set(stored('r120'), 'hlife\n{}\n{}');
+  await client.hset(inPartition.holds(partition), 'r1', 'life\n{damaged', 'r120', 'life\n{}');
   for (const round of [{ now: start, orphaned: () => true }, { now: start + hour }]) {
     await expect(subject.ledger.sweep(round)).rejects.toThrow('damaged');
     expect(await calls.usage(key)).toEqual({ 'key:AAAAAAAA budget total': [248, 2] });
@@ -160,10 +159,9 @@ test('a reservation whose name is taken by something else is neither made nor en
   const key = await calls.minted('AAAAAAAA', { budgets: [budget(1000)] });
   await calls.admit(key, 20);
   await calls.admit(key, 30);
-  const stored = (id: string) => inPartition.reservation(partitionOf(rootOf(key)), id);
+  const stored = (id: string) => inPartition.ended(partitionOf(rootOf(key)), id);
   const { client } = subject.life.connection;
-  await client.del(stored('r2'));
-  for (const id of ['r2', 'taken']) await client.hset(stored(id), 'a', '1');
+  for (const id of ['r2', 'taken']) await client.set(stored(id), 'of another type');
   const settled = await Promise.allSettled([
     calls.settle(key, 'r1', 10),
     calls.settle(key, 'r2', 30),
@@ -172,7 +170,7 @@ test('a reservation whose name is taken by something else is neither made nor en
   ]);
   expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
   expect(await calls.usage(key)).toEqual({ 'key:AAAAAAAA budget total': [10, 80] });
-  for (const id of ['r2', 'taken']) expect(await client.type(stored(id))).toBe('hash');
+  for (const id of ['r2', 'taken']) expect(await client.type(stored(id))).toBe('string');
 });
 
 test('what only warns may grow as far as it can be counted exactly, and no further', async () => {
@@ -205,16 +203,24 @@ test('what has ended is forgotten by the server itself, and what is held never i
   const key = await calls.minted('AAAAAAAA', { budgets: [budget(10)] });
   await calls.admit(key, 10);
   await calls.admit(key, 1);
-  const ms = async (id: string) => Number(await server.cli('PTTL', inPartition.reservation(partitionOf(rootOf(key)), id)));
-  expect(await ms('r1')).toBe(-1);
-  expect(await ms('r2')).toBeGreaterThan(14 * 60_000);
+  const partition = partitionOf(rootOf(key));
+  const ms = async (name: string) => Number(await server.cli('PTTL', name));
+  const [held, captured] = [inPartition.holds(partition), inPartition.captured(partition, 'r1')];
+  const expectForgotten = async (id: string) => {
+    const left = await ms(inPartition.ended(partition, id));
+    expect(left).toBeLessThan(16 * 60_000);
+    expect(left).toBeGreaterThan(14 * 60_000);
+  };
+  expect(await ms(held)).toBe(-1);
+  await expectForgotten('r2');
   await subject.ledger.sweep({ now: start + hour });
-  expect(await ms('r1')).toBeGreaterThan(23 * hour);
+  expect(await ms(captured)).toBeGreaterThan(23 * hour);
+  await expectForgotten('r1');
   await calls.settle(key, 'r1', 5);
-  expect(await ms('r1')).toBeLessThan(16 * 60_000);
-  expect(await ms('r1')).toBeGreaterThan(14 * 60_000);
+  expect(await server.cli('EXISTS', captured)).toBe('0');
+  await expectForgotten('r1');
   await calls.spend(key, 5);
-  expect(await server.cli('EXISTS', inPartition.due(partitionOf(rootOf(key))))).toBe('0');
+  for (const name of [inPartition.due(partition), held]) expect(await server.cli('EXISTS', name)).toBe('0');
 });
 
 test('times that no calendar has are refused before anything is written', async () => {

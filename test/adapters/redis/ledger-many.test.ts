@@ -255,9 +255,7 @@ describe('a cluster', () => {
 
 test('what an entry says is what the embedded store would have written', () => {
   const facts = JSON.stringify({ kind: 'call.intent', keyId: 'AAAAAAAA', decision: 'allowed', held: '5', reservationId: 'r1' });
-  const read = (mark?: object) =>
-    factsOfEntry(new Map([['t', '1'], ['f', facts], ...(mark ? ([['m', JSON.stringify(mark)]] as const) : [])] as [string, string][]))
-      .facts;
+  const read = (mark: object) => factsOfEntry({ time: '1', facts, mark: JSON.stringify(mark) }).facts;
   expect(read({ is: 'dead', reason: 'TOKEN_REVOKED' })).toEqual({
     ...{ kind: 'call.refused', keyId: 'AAAAAAAA', decision: 'refused', reason: 'TOKEN_REVOKED', reservationId: 'r1' },
   });
@@ -268,6 +266,6 @@ test('what an entry says is what the embedded store would have written', () => {
   });
   expect(read({ is: 'over', names: ['a'] })).toEqual({ ...JSON.parse(facts), over: ['a'] });
   expect(read({ is: 'adjusted', balance: -5 })).toMatchObject({ balance: '-0.000005' });
-  expect(() => factsOfEntry(new Map([['t', '1']]))).toThrow('no facts');
-  expect(() => factsOfEntry(new Map([['f', facts]]))).toThrow('no time');
+  expect(() => factsOfEntry({ time: '1', facts: '', mark: '' })).toThrow('no facts');
+  expect(() => factsOfEntry({ time: 't', facts, mark: '' })).toThrow('no time');
 });

@@ -105,7 +105,7 @@ test('many changes in one script are written as one after the other would be', a
 
 test('a script that fails has written nothing', async () => {
   await connection.client.flushall();
-  const body = `journal(1, 'facts') keepReservation('r1', 'h') local taking = { 'KEY', 'c', 0, 0, 1, 'by-charge' }
+  const body = `journal(1, 'facts') hold('r1', 'life', 'intent', 1) local taking = { 'KEY', 'c', 0, 0, 1, 'by-charge' }
 load({ taking }) add(taking, 1, 1, 0) error('damaged')`;
   await expect(run(body, [], [])).rejects.toThrow('damaged');
   expect(await connection.client.dbsize()).toBe(0);

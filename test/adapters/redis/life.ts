@@ -2,7 +2,7 @@ import { openConnection } from '../../../src/adapters/redis/connect.ts';
 import type { Connection } from '../../../src/adapters/redis/connection.ts';
 import { createFactors } from '../../../src/adapters/redis/factors.ts';
 import { createFeed, type Feed } from '../../../src/adapters/redis/feed.ts';
-import { factsOfEntry } from '../../../src/adapters/redis/journal-entry.ts';
+import { entriesOfRow, factsOfEntry } from '../../../src/adapters/redis/journal-entry.ts';
 import { createKeyRecords } from '../../../src/adapters/redis/key-records.ts';
 import { createKeyring } from '../../../src/adapters/redis/keyring.ts';
 import { everyPartition, inPartition } from '../../../src/adapters/redis/layout.ts';
@@ -93,8 +93,5 @@ export function resending(connection: Connection): Connection {
 /** What stands in the intake of every partition, partition by partition. */
 export async function intakeOf({ client }: Pick<Connection, 'client'>): Promise<RecordFacts[]> {
   const streams = await Promise.all(everyPartition().map((partition) => client.xrange(inPartition.journal(partition), '-', '+')));
-  return streams.flat().map(([, fields]) => {
-    const pairs = Array.from({ length: fields.length / 2 }, (_, at) => [fields[at * 2] ?? '', fields[at * 2 + 1] ?? ''] as const);
-    return factsOfEntry(new Map(pairs)).facts;
-  });
+  return streams.flat().flatMap(([id, fields]) => (entriesOfRow(id, fields) ?? []).map((entry) => factsOfEntry(entry).facts));
 }

@@ -103,9 +103,9 @@ describe('a real server', () => {
 
   test('passes with a ledger in it', async () => {
     await redis.cli('zadd', inPartition.due('p1'), '1', 'x');
-    await redis.cli('xadd', inPartition.journal('p1'), '1-0', 'f', '{}');
+    await redis.cli('xadd', inPartition.journal('p1'), '1-0', '1', '{}');
     await redis.cli('set', inPartition.seq('p1'), '1');
-    await redis.cli('hset', elsewhere.meta, 'schema', '1');
+    await redis.cli('hset', elsewhere.meta, 'schema', '2');
     expect(await check()).toEqual([]);
     await redis.cli('flushall');
   });

@@ -7,7 +7,7 @@ import { countIntake, readIntake } from './intake.ts';
 import type { JournalParts } from './parts.ts';
 import type { Survey } from './survey.ts';
 
-const pageEntries = 1_000;
+const pageRows = 200;
 /** Sealing moves entries while they are looked at: then they are looked at again. */
 const triesMax = 5;
 
@@ -54,12 +54,12 @@ async function checkIntake(parts: JournalParts, look: () => Promise<Survey>): Pr
 
 async function checkAgainst({ connection }: JournalParts, heads: ReadonlyMap<string, number>): Promise<JournalFault[]> {
   const faults: JournalFault[] = [];
-  for (const { partition, length, seq } of await countIntake(connection)) {
+  for (const { partition, rows, seq } of await countIntake(connection)) {
     const head = heads.get(partition) ?? 0;
     if (seq < head) {
       const problem = `Redis lost acknowledged writes: it stands at ${seq}, although ${head} records are sealed`;
       faults.push({ partition, seq: seq + 1, problem });
-    } else if (length !== seq - head) faults.push(...(await checkStream({ connection }, { partition, head })));
+    } else if (rows > 0 || seq > head) faults.push(...(await checkStream({ connection }, { partition, head })));
   }
   return faults;
 }
@@ -71,10 +71,12 @@ async function checkStream(
   const { partition, head } = at;
   const faults: JournalFault[] = [];
   let expected = head + 1;
-  for (let after: number | undefined = head; after !== undefined; ) {
-    const [waiting] = await readIntake(connection, [{ partition, after, count: pageEntries }]);
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const [waiting] = await readIntake(connection, [{ partition, after, count: pageRows }]);
     if (!waiting) break;
     for (const { seq } of waiting.entries) {
+      // Sealed, and not trimmed yet.
+      if (seq < expected) continue;
       if (seq > expected) faults.push({ partition, seq: expected, problem: takenOut(expected, seq - 1) });
       expected = seq + 1;
     }

@@ -6,10 +6,10 @@ import { type Entry, readIntake, type Waiting } from './intake.ts';
 /** Of one segment, about: signing and keeping a larger one would hold up this process, or Redis. */
 const recordsMax = 2_500;
 const charactersMax = 2_000_000;
-/** Partitions asked at the same time, and entries of each at first: bounds what is in memory at once. */
+/** Partitions asked at the same time, and rows of each at first; then entries, as far as rows can be told by those before. Bounds what is in memory at once. */
 const atOnce = 32;
-const firstCount = 64;
-const nextCount = 500;
+const firstRows = 32;
+const nextEntries = 500;
 
 /** What waits in the intake, as far as one segment goes. */
 export interface Gathered {
@@ -46,7 +46,7 @@ export async function gather(
       rest.push(...order.slice(from));
       break;
     }
-    const some = order.slice(from, from + atOnce).map((partition) => ({ partition, count: firstCount }));
+    const some = order.slice(from, from + atOnce).map((partition) => ({ partition, count: firstRows }));
     for (const waiting of await readIntake(connection, some)) {
       found.take(waiting);
       if (waiting.more) deeper.push(waiting);
@@ -54,8 +54,9 @@ export async function gather(
   }
   for (const { partition, entries } of deeper) {
     let after = entries.at(-1)?.seq;
+    const count = Math.ceil((nextEntries * firstRows) / Math.max(firstRows, entries.length));
     while (after !== undefined && !found.full()) {
-      const [waiting] = await readIntake(connection, [{ partition, after, count: nextCount }]);
+      const [waiting] = await readIntake(connection, [{ partition, after, count }]);
       if (waiting) found.take(waiting);
       after = waiting?.more ? waiting.entries.at(-1)?.seq : undefined;
     }

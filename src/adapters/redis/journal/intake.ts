@@ -3,12 +3,14 @@ import { setImmediate } from 'node:timers/promises';
 import { type ChainableCommander, Redis } from 'ioredis';
 import type { Draft } from '../../../domain/segment.ts';
 import type { Connection } from '../connection.ts';
-import { factsOfEntry } from '../journal-entry.ts';
+import { entriesOfRow, factsOfEntry, type Entry as Stored } from '../journal-entry.ts';
 import { inPartition, journalPartitions } from '../layout.ts';
 
 /** An entry that waits to be sealed, or was sealed and not yet trimmed. */
 export interface Entry {
   readonly seq: number;
+  /** The row of the stream that it stands in. */
+  readonly row: string;
   /** What stands in Redis of it: see fingerprintOf(). */
   readonly text: string;
   readonly draft: Draft;
@@ -20,7 +22,7 @@ export interface Waiting {
   readonly entries: readonly Entry[];
   /** The last number given out when the reading began: all of them stand in the stream, or stood there. */
   readonly seq: number;
-  /** Ids that no script gives out. */
+  /** Rows that no script writes. */
   readonly foreign: readonly string[];
   readonly more: boolean;
 }
@@ -28,8 +30,9 @@ export interface Waiting {
 /** Where to read a partition's stream, and how much of it. */
 export interface Reading {
   readonly partition: string;
-  /** The entry before the first one to read; absent: from the front. */
+  /** The last entry of the row before the first one to read; absent: from the front. */
   readonly after?: number;
+  /** Rows, which are read as a whole. */
   readonly count: number;
 }
 
@@ -49,27 +52,28 @@ export async function readIntake(connection: Connection, readings: readonly Read
     const entries: Entry[] = [];
     const foreign: string[] = [];
     for (const [id, fields] of listed) {
-      const seq = /^([1-9][0-9]{0,15})-0$/.exec(id)?.[1];
+      const row = entriesOfRow(id, fields);
       // Anything beyond the counter was put there by hand; sealed, it would take the numbers of real records.
-      if (seq === undefined || !(Number(seq) <= Number(last ?? '0'))) foreign.push(id);
-      else entries.push(readEntry({ partition, seq: Number(seq), fields }));
-      turn += 1;
-      if (turn % turnEntries === 0) await setImmediate();
+      if (row === undefined || !((row.at(-1)?.seq ?? Number.NaN) <= Number(last ?? '0'))) foreign.push(id);
+      else for (const stored of row) entries.push(readEntry(partition, id, stored));
+      const before = turn;
+      turn += row?.length ?? 1;
+      if (Math.floor(turn / turnEntries) > Math.floor(before / turnEntries)) await setImmediate();
     }
     found.push({ partition, entries, seq: Number(first ?? '0'), foreign, more: listed.length === count });
   }
   return found;
 }
 
-/** How many entries stand in each partition's stream, and the last number given out. */
-export async function countIntake(connection: Connection): Promise<{ partition: string; length: number; seq: number }[]> {
+/** How many rows stand in each partition's stream, and the last number given out. */
+export async function countIntake(connection: Connection): Promise<{ partition: string; rows: number; seq: number }[]> {
   const partitions = journalPartitions();
   const answers = await ask(connection, partitions, 2, (pipeline, partition) => {
     pipeline.get(inPartition.seq(partition)).xlen(inPartition.journal(partition));
   });
   return partitions.map((partition, at) => {
-    const [last, length] = answers[at] as [string | null, number];
-    return { partition, length, seq: Number(last ?? '0') };
+    const [last, rows] = answers[at] as [string | null, number];
+    return { partition, rows, seq: Number(last ?? '0') };
   });
 }
 
@@ -95,11 +99,9 @@ async function ask<Item>(
   return items.map((_, at) => all.slice(at * each, (at + 1) * each));
 }
 
-function readEntry({ partition, seq, fields }: { partition: string; seq: number; fields: readonly string[] }): Entry {
-  const named = new Map<string, string>();
-  for (let at = 0; at + 1 < fields.length; at += 2) named.set(fields[at] ?? '', fields[at + 1] ?? '');
-  const text = `${named.get('t') ?? ''}\n${named.get('f') ?? ''}\n${named.get('m') ?? ''}`;
-  return { seq, text, draft: { partition, seq, ...statedBy(named, seq) } };
+function readEntry(partition: string, row: string, stored: Stored): Entry {
+  const { seq, time, facts, mark } = stored;
+  return { seq, row, text: `${time}\n${facts}\n${mark}`, draft: { partition, seq, ...statedBy(stored) } };
 }
 
 /** What journal-trim compares, so that nothing but the very entry that was sealed is trimmed. Only the last one of a partition is asked for. */
@@ -111,21 +113,27 @@ const reserved = ['v', 'partition', 'seq', 'time', 'prev', 'hash'];
 /** The last instant that has a name in ISO 8601. */
 const timeMax = 8.64e15;
 
+/** Printed as gateways print facts, as far as a chain needs it: an object in one line. Then it need not be printed again. */
+function isPlain(facts: string): boolean {
+  return facts.startsWith('{"') && facts.endsWith('}') && !facts.includes('\n');
+}
+
 /**
  * What the entry says. One that cannot be read keeps its place in the chain as a gap, since it would otherwise hold up all that follows;
  * what stood there is kept as text.
  */
-function statedBy(fields: ReadonlyMap<string, string>, seq: number): Pick<Draft, 'time' | 'facts'> {
+function statedBy(stored: Stored): Pick<Draft, 'time' | 'facts'> {
   try {
-    const { time, facts } = factsOfEntry(fields);
+    const { time, facts } = factsOfEntry(stored);
     if (!(Math.abs(time) <= timeMax)) throw new Error('its time is out of range');
     const odd = reserved.find((name) => name in facts);
     if (odd !== undefined) throw new Error(`its facts name "${odd}"`);
-    return { time, facts };
+    return { time, facts: stored.mark === '' && isPlain(stored.facts) ? stored.facts : facts };
   } catch (error) {
-    const entry = JSON.stringify(Object.fromEntries(fields)).slice(0, 10_000);
+    const { seq, ...fields } = stored;
+    const entry = JSON.stringify(fields).slice(0, 10_000);
     const problem = `entry ${seq} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-    const time = Number(fields.get('t'));
+    const time = Number(fields.time);
     return { time: Math.abs(time) <= timeMax ? time : 0, facts: { kind: 'gap', problem, entry } };
   }
 }

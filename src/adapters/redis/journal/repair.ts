@@ -1,7 +1,7 @@
 import { chainRecord, firstPrev, type RecordFacts } from '../../../domain/record.ts';
 import { parseSegment, type Sealed } from '../../../domain/segment.ts';
 import type { Archive } from '../../../ports/archive.ts';
-import { prefixOf } from '../layout.ts';
+import { inPartition, prefixOf } from '../layout.ts';
 import { loadScript } from '../scripts.ts';
 import type { Gathered } from './gather.ts';
 import type { Entry } from './intake.ts';
@@ -19,7 +19,8 @@ export interface Repaired {
 
 /**
  * A failover that lost acknowledged writes sets a partition's counter back, and numbers that are sealed are given out once more. Such entries
- * get numbers of their own, the counter goes up to what is sealed, and a `gap` record says which records Redis no longer knows of.
+ * get numbers of their own, the counter goes up to what is sealed, and a `gap` record says which records Redis no longer knows of. A row may begin before
+ * what is sealed and end behind it: its first entries move, and it is noted that they have.
  */
 export async function repairNumbers(parts: JournalParts, { sealed, gathered }: { sealed: Sealed; gathered: Gathered }): Promise<Repaired> {
   const script = loadScript('journal-repair');
@@ -27,7 +28,9 @@ export async function repairNumbers(parts: JournalParts, { sealed, gathered }: {
   const partitions: string[] = [];
   const { same, other } = await compareLeft(parts.archive, { sealed, left: gathered.left });
   for (const partition of new Set([...gathered.left.keys(), ...gathered.behind.keys()])) {
-    const anew = other.get(partition) ?? [];
+    const strange = other.get(partition) ?? [];
+    const moved = strange.length === 0 ? 0 : Number((await parts.connection.client.get(inPartition.moved(partition))) ?? '0');
+    const anew = strange.filter(({ seq }) => seq > moved);
     const last = same.get(partition)?.at(-1);
     const behind = gathered.behind.get(partition);
     if (anew.length === 0 && behind === undefined) {
@@ -44,15 +47,20 @@ export async function repairNumbers(parts: JournalParts, { sealed, gathered }: {
       throughSeq: head,
       to: new Date(now).toISOString(),
     };
-    const ids = anew.slice(0, movedMax).map(({ seq }) => `${seq}-0`);
-    const args = [String(head), String(now), JSON.stringify(facts), ...ids];
-    await parts.connection.run(script, [prefixOf(partition)], args);
+    const some = anew.slice(0, movedMax);
+    const through = some.length < anew.length ? (some.at(-1)?.seq ?? 0) : some.length === 0 ? 0 : head;
+    const entries = some.flatMap(({ row, seq }) => [row, String(seq)]);
+    await parts.connection.run(
+      script,
+      [prefixOf(partition)],
+      [String(head), String(now), JSON.stringify(facts), String(through), ...entries],
+    );
     parts.log.fault(
       'Redis lost acknowledged writes',
       new Error(`${partition}: records ${firstLost} to ${head} are sealed, but Redis no longer knows of them`),
       {
         partition,
-        renumbered: ids.length,
+        renumbered: some.length,
       },
     );
     partitions.push(partition);

@@ -14,7 +14,7 @@ const looksMax = 20;
 const lookMs = 50;
 /** Steps in a row that may seal nothing, because another sealer was faster or numbers had to be put right. */
 const idleStepsMax = 20;
-const fullEntries = 5_000;
+const fullRecords = 5_000;
 
 export interface Sealer {
   /** How far the journal is sealed now. */
@@ -84,8 +84,11 @@ export function createSealer(parts: JournalParts): Sealer {
       await run(now);
     },
     async sealIfFull(now) {
-      const waiting = await countIntake(connection);
-      if (waiting.reduce((sum, { length }) => sum + length, 0) >= fullEntries) await seal(now);
+      // What another process has sealed meanwhile counts as waiting, until this one has looked.
+      const heads = before?.sealed.checkpoints;
+      const waiting = (await countIntake(connection)).filter(({ rows }) => rows > 0);
+      const records = waiting.reduce((sum, { partition, seq }) => sum + seq - (heads?.get(partition)?.seq ?? 0), 0);
+      if (records >= fullRecords) await seal(now);
     },
   };
 }

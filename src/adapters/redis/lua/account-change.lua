@@ -19,9 +19,9 @@ local after = balance + amount
 if not (after <= tonumber(ARGV[4])) or (amount < 0 and not (after >= held)) then return answer('refused') end
 local written = string.format('%.0f', after)
 local seq = redis.call('INCR', prefix .. 'seq')
-local entry = { 't', ARGV[5], 'f', ARGV[6] }
+local entry = { ARGV[5], ARGV[6] }
 if ARGV[7] == '1' then
-  entry[5], entry[6] = 'm', '{"is":"adjusted","balance":' .. written .. '}'
+  entry[3], entry[4] = 'm', '{"is":"adjusted","balance":' .. written .. '}'
 end
 redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), unpack(entry))
 redis.call('HSET', name, 'balance', written)

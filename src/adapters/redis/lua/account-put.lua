@@ -10,7 +10,7 @@ if stored[2] == ARGV[4] then return 'ok' end
 local revision = stored[1] or '0'
 if revision ~= ARGV[2] then return 'other' end
 local seq = redis.call('INCR', prefix .. 'seq')
-redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), 't', ARGV[5], 'f', ARGV[6])
+redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), ARGV[5], ARGV[6])
 redis.call('HSET', name, 'rev', string.format('%.0f', revision + 1), 'limits', ARGV[3], 'op', ARGV[4])
 if revision == '0' then redis.call('HSET', name, 'balance', '0', 'held', '0', 'created', ARGV[5]) end
 return 'ok'

@@ -2,7 +2,7 @@
 -- the stored ones.
 local owner, endedMsKept = args[2], args[3]
 local reasons = { ['at-once'] = 'CAP_EXCEEDED', ['by-charge'] = 'BUDGET_EXHAUSTED', ['by-share'] = 'POLICY_DENIED' }
-local lines = {}
+local lines, heldTexts = {}, {}
 
 -- 'dead <reason>' or 'stale' where a key of the line is not as it was judged. A missing key comes before a dead one, a dead one before a stale.
 local function lineProblem(line, now)
@@ -68,7 +68,7 @@ local function refuse(id, now, intent, answer)
   local reason = string.match(answer, '^dead (.*)$')
   local mark = reason and '{"is":"dead","reason":"' .. reason .. '"}' or '{"is":"limited",' .. sub(answer, #'limited {' + 1)
   journal(now, intent, mark)
-  keepReservation(id, 'r\n' .. answer, endedMsKept)
+  keepEnded(id, 'r\n' .. answer, endedMsKept)
   return answer
 end
 
@@ -91,7 +91,7 @@ local function admit(id, now, holdUntil, planText, intent)
   local plan = planOf(planText)
   if id == '' then return (judge(plan)) or 'free' end
   local state, text = reservation(id)
-  if state == 'r' then return sub(text, 3) end
+  if state == 'r' then return text end
   if state then return 'admitted' end
   local problem = lineProblem(plan.line, now)
   if problem then return problem == 'stale' and problem or refuse(id, now, intent, problem) end
@@ -114,7 +114,11 @@ local function admit(id, now, holdUntil, planText, intent)
     account.held, account.changed = account.held + plan.price, true
   end
   if plan.totals then learn(plan.totals) end
-  keepReservation(id, 'h' .. owner .. '\n' .. planText .. '\n' .. intent)
-  due[#due + 1], due[#due + 2] = holdUntil, id
+  local heldText = heldTexts[planText]
+  if not heldText then
+    heldText = owner .. '\n' .. planText
+    heldTexts[planText], plans[heldText] = heldText, plan
+  end
+  hold(id, heldText, intent, holdUntil)
   return beyond and 'admitted ' .. beyond or 'admitted'
 end

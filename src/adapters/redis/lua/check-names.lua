@@ -15,10 +15,9 @@ end
 local probe = prefix .. 'probe'
 local tried = {
   { 'SET', probe, '1', 'PX', '1000' }, { 'GET', probe }, { 'INCR', probe }, { 'INCRBY', probe, '1' }, { 'EXISTS', probe },
-  { 'MSET', probe, '1' }, { 'MGET', probe },
   { 'PEXPIRE', probe, '1000' }, { 'PTTL', probe }, { 'DEL', probe },
   { 'HSET', probe, 'a', '1' }, { 'HMGET', probe, 'a' }, { 'HGET', probe, 'a' }, { 'HGETALL', probe }, { 'HINCRBY', probe, 'a', '1' },
-  { 'HSETNX', probe, 'b', '1' }, { 'HEXISTS', probe, 'a' }, { 'HDEL', probe, 'b' }, { 'DEL', probe },
+  { 'HSETNX', probe, 'b', '1' }, { 'HEXISTS', probe, 'a' }, { 'HLEN', probe }, { 'HDEL', probe, 'b' }, { 'DEL', probe },
   { 'ZADD', probe, '1', 'a' }, { 'ZSCORE', probe, 'a' }, { 'ZCARD', probe }, { 'ZRANGE', probe, '0', '1' },
   { 'ZRANGEBYSCORE', probe, '0', '1', 'LIMIT', '0', '1' }, { 'ZREM', probe, 'a' }, { 'DEL', probe },
   { 'XADD', probe, '1-0', 'a', '1' }, { 'XRANGE', probe, '-', '+' }, { 'XREVRANGE', probe, '+', '-' }, { 'XLEN', probe },

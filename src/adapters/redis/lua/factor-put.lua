@@ -11,6 +11,6 @@ if stored[2] == ARGV[3] then return 'ok' end
 if redis.call('EXISTS', prefix .. 'key:' .. id) == 0 then return 'missing' end
 if (stored[1] or '0') ~= ARGV[2] then return 'stale' end
 local seq = redis.call('INCR', prefix .. 'seq')
-redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), 't', ARGV[6], 'f', ARGV[7])
+redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), ARGV[6], ARGV[7])
 redis.call('HSET', name, 'rev', ARGV[4], 'factor', ARGV[5], 'op', ARGV[3])
 return 'ok'

@@ -12,7 +12,7 @@ local revision = redis.call('HGET', name, 'rev')
 if not revision then return 'missing' end
 if revision ~= ARGV[2] then return 'stale' end
 local seq = redis.call('INCR', prefix .. 'seq')
-redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), 't', ARGV[5], 'f', ARGV[6])
+redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), ARGV[5], ARGV[6])
 redis.call('DEL', name, prefix .. 'count:' .. id, prefix .. 'totals:' .. id, prefix .. 'factor:' .. id)
 redis.call('SET', gone, ARGV[3], 'PX', ARGV[7])
 return 'ok'

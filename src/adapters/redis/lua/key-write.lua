@@ -25,7 +25,7 @@ for at = 11, #ARGV, 2 do
   if redis.call('HGET', prefix .. 'key:' .. ARGV[at], 'rev') ~= ARGV[at + 1] then return 'line' end
 end
 local seq = redis.call('INCR', prefix .. 'seq')
-redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), 't', ARGV[9], 'f', ARGV[10])
+redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), ARGV[9], ARGV[10])
 local fields = { 'rev', ARGV[5], 'record', ARGV[8], 'op', ARGV[3] }
 if ARGV[6] ~= '' then
   fields[#fields + 1] = 'revoked'

@@ -140,4 +140,4 @@ for _, lease in pairs(leases) do
 end
 
 commitLeases()
-return answers
+return table.concat(answers, '\n')

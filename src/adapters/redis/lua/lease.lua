@@ -5,6 +5,8 @@
 local owner, closedMsKept = ARGV[2], ARGV[3]
 local leases, lines = {}, {}
 redis.call('ZCARD', prefix .. 'leases')
+redis.call('HLEN', prefix .. 'holds')
+if not string.match(call('GET', prefix .. 'seq') or '0', '^%d+$') then error('the number of the last journal entry is no number') end
 
 local function nameOf(lease)
   return prefix .. 'lease:' .. lease.id
@@ -101,8 +103,7 @@ local function close(lease, now, act)
   end
   for _, id in ipairs(open) do
     local holdUntil, intent = string.match(lease.calls[id], '^(%S+)\n(.*)$')
-    keepReservation(id, 'h' .. holder .. '\n' .. planText .. '\n' .. intent)
-    due[#due + 1], due[#due + 2] = holdUntil, id
+    hold(id, holder .. '\n' .. planText, intent, holdUntil)
     writeCall(lease, id, 'm')
   end
   lease.closed, lease.changed = true, true
@@ -126,7 +127,7 @@ local function commitLeases()
         fields[#fields + 1] = ':' .. id
         fields[#fields + 1] = text
       end
-      setAll(nameOf(lease), fields)
+      inParts('HSET', nameOf(lease), fields)
       if made and not lease.closing then redis.call('ZADD', prefix .. 'leases', made.sweepAt, lease.id) end
     end
   end

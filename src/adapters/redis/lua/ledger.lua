@@ -10,15 +10,14 @@ local thresholds = cjson.decode(args[1])
 local countableMax = 9007199254740991
 -- As in domain/counters.ts.
 local windowsKept = 3
-local counters, touched, accounts, reservations, entries = {}, {}, {}, {}, {}
-local due, finished, known, held, ended = {}, {}, {}, {}, {}
-local plans, names, loaded = {}, {}, {}
+local counters, touched, accounts = {}, {}, {}
+local states, texts, plans, loaded, groupNames = {}, {}, {}, {}, {}
+local rows, due, finished, known, held, dropped, ended, captured, corrected = {}, {}, {}, {}, {}, {}, {}, {}, {}
 
 -- What commit() writes to without having read it is looked at before anything is written: a name that is taken by another type fails a script
 -- that has done nothing yet, and so can be run again.
-redis.call('ZCARD', prefix .. 'due')
-redis.call('XLEN', prefix .. 'journal')
-if not string.match(redis.call('GET', prefix .. 'seq') or '0', '^%d+$') then error('the number of the last journal entry is no number') end
+call('ZCARD', prefix .. 'due')
+call('XLEN', prefix .. 'journal')
 
 -- `%d` costs half of what `%.0f` does, and is as exact where the server's long has 64 bits.
 local wholeForm = string.format('%d', 4294967296) == '4294967296' and '%d' or '%.0f'
@@ -28,76 +27,129 @@ local function whole(number)
   return string.format(wholeForm, number)
 end
 
--- An entry of the journal: time, facts and mark, of which one of the last two may be absent. Times are texts everywhere, as the gateway wrote them.
+-- A record of the journal: time, facts and mark, of which one of the last two may be absent. Times are texts everywhere, as the gateway wrote them.
+-- The records of a script are few rows of the stream, of up to rowRecordsMax each: a command may have a few thousand arguments.
+local rowRecordsMax = 200
 local function journal(now, facts, mark)
-  local at = #entries
-  entries[at + 1], entries[at + 2], entries[at + 3] = now, facts or false, mark or false
+  local row = rows[#rows]
+  if not row or row.records == rowRecordsMax then
+    row = { records = 0 }
+    rows[#rows + 1] = row
+  end
+  row.records = row.records + 1
+  local at = #row
+  row[at + 1], row[at + 2] = now, facts or ''
+  if mark then row[at + 3], row[at + 4] = 'm', mark end
 end
 
-local function nameOfReservation(id)
-  local name = names[id]
+-- How reservations ended is kept by the first six characters of their ids, which begin with the time, so that a group is of calls that were admitted
+-- within 1.3 seconds; a group is forgotten as a whole.
+local function nameOfEnded(id)
+  local group = sub(id, 1, 6)
+  local name = groupNames[group]
   if not name then
-    name = prefix .. 'res:' .. id
-    names[id] = name
+    name = prefix .. 'ended:' .. group
+    groupNames[group] = name
   end
   return name
 end
 
--- The state of a reservation (h held, c captured by its expiry, s settled, r refused) and its text; nil where none is known. A text is the state,
--- followed where it is held by its owner; then, in lines of their own, its plan and its intent, or the answer that refused it.
+local function note(id, state, text)
+  states[id], texts[id] = state, text
+end
+
+local function noteEnded(id, text)
+  note(id, sub(text, 1, 1), #text > 2 and sub(text, 3) or nil)
+end
+
+-- The state of a reservation: h held, with its owner and, in a line of its own, its plan; c captured by its expiry, with its plan for as long as that is
+-- known; s settled; r refused, with the answer; nil where none is known.
 local function reservation(id)
-  local text = reservations[id]
-  if text == nil then
-    text = call('GET', nameOfReservation(id))
-    reservations[id] = text
+  local state = states[id]
+  if state == nil then
+    local text = call('HGET', prefix .. 'holds', id)
+    if text then
+      note(id, 'h', text)
+    else
+      text = call('HGET', nameOfEnded(id), id)
+      note(id, false)
+      if text then noteEnded(id, text) end
+      if not text or text == 'c' then
+        local plan = call('GET', prefix .. 'captured:' .. id)
+        if plan then note(id, 'c', plan) end
+      end
+    end
+    state = states[id]
   end
-  if not text then return nil end
-  return sub(text, 1, 1), text
+  return state or nil, texts[id]
 end
 
-local function namesOf(ids)
-  local all = {}
-  for at = 1, #ids do all[at] = nameOfReservation(ids[at]) end
-  return unpack(all)
-end
-
--- Reads reservations that the script is about to ask for, in one command for all. One that is not there, or is of another type, is asked for by
--- itself, and then the server says so.
-local function readReservations(ids)
+-- Reads the holds that the script is about to ask for in one command for all. What is not held is asked for by itself.
+local function readHolds(ids)
   if #ids == 0 then return end
-  local texts = call('MGET', namesOf(ids))
-  for at = 1, #ids do reservations[ids[at]] = texts[at] or nil end
+  local found = call('HMGET', prefix .. 'holds', unpack(ids))
+  for at = 1, #ids do
+    if found[at] then note(ids[at], 'h', found[at]) end
+  end
 end
 
--- Where none of these stands anywhere, as is usual for calls to be admitted, it is not asked for one by one.
+-- After readHolds, for calls to be admitted: that nothing is known of them, as is usual, is then known of all.
 local function knowNew(ids)
-  if #ids == 0 or call('EXISTS', namesOf(ids)) > 0 then return end
-  for at = 1, #ids do reservations[ids[at]] = false end
+  local groups = {}
+  for at = 1, #ids do
+    local id = ids[at]
+    local name = nameOfEnded(id)
+    local group = groups[name]
+    if group then group[#group + 1] = id else groups[name] = { id } end
+  end
+  for name, group in pairs(groups) do
+    local found = call('HMGET', name, unpack(group))
+    for at = 1, #group do
+      local id = group[at]
+      -- What is known of a captured one stands elsewhere.
+      if found[at] and found[at] ~= 'c' then noteEnded(id, found[at]) elseif not found[at] and not states[id] then note(id, false) end
+    end
+  end
 end
 
--- A plan from its text. Calls of one key have the same, and it is never written to.
-local function planOf(text)
+-- A plan from the text that a call came with, or from that of a hold, where it follows the owner. Calls of one key have the same, and it is never
+-- written to.
+local function planOf(text, from)
   local plan = plans[text]
   if not plan then
-    plan = cjson.decode(text)
+    plan = cjson.decode(from and sub(text, from) or text)
     plans[text] = plan
   end
   return plan
 end
 
--- Where the second line of a reservation's text, its plan, begins and ends. No pattern: those read byte by byte.
-local function planBounds(text)
-  local from = find(text, '\n', 1, true) + 1
-  return from, (find(text, '\n', from, true) or #text + 1) - 1
+local function planOfHold(text)
+  return plans[text] or planOf(text, find(text, '\n', 1, true) + 1)
 end
 
--- Kept for ever, or for so many ms of the server's own time: remembering one for too long does no harm, forgetting it too early would.
-local function keepReservation(id, text, ms)
-  reservations[id] = text
-  local into = ms and ended or held
-  into[#into + 1] = nameOfReservation(id)
-  into[#into + 1] = text
-  into[#into + 1] = ms
+-- Kept for as long as the call runs. The intent stands apart, behind a space, which no id has, since nobody but a sweep reads it.
+local function hold(id, text, intent, holdUntil)
+  note(id, 'h', text)
+  local at, atDue = #held, #due
+  held[at + 1], held[at + 2], held[at + 3], held[at + 4], due[atDue + 1], due[atDue + 2] = id, text, ' ' .. id, intent, holdUntil, id
+end
+
+local function drop(id)
+  local at = #dropped
+  finished[#finished + 1], dropped[at + 1], dropped[at + 2] = id, id, ' ' .. id
+end
+
+-- Kept for so many ms of the server's own time, with all of its group: remembering it for too long does no harm, forgetting it too early would.
+local function keepEnded(id, text, ms)
+  if text == 's' then note(id, 's') else noteEnded(id, text) end
+  local name = nameOfEnded(id)
+  local group = ended[name]
+  if not group then
+    group = { ms = ms }
+    ended[name] = group
+  end
+  local at = #group
+  group[at + 1], group[at + 2] = id, text
 end
 
 -- Reads the counters that these takings name, where they are not here yet. A taking is { holder, counter, start, end or 0, amount, settling,
@@ -231,10 +283,10 @@ local function accountOf(id)
   return account
 end
 
--- A command may have a few thousand arguments, so many pairs are written in several.
-local function setAll(name, fields)
-  for at = 1, #fields, 2000 do
-    call('HSET', name, unpack(fields, at, math.min(at + 1999, #fields)))
+-- A command may have a few thousand arguments, so many are written in several.
+local function inParts(command, name, all)
+  for at = 1, #all, 2000 do
+    call(command, name, unpack(all, at, math.min(at + 1999, #all)))
   end
 end
 
@@ -250,43 +302,45 @@ local function windowsText(windows, counted)
   return '[' .. table.concat(texts, ',') .. ']'
 end
 
--- The journal comes first: where the server takes no more writes, it says so at the first one.
+-- The number of the journal comes first: where the server takes no more writes, or it is no number, the first write says so. A row of the stream has the number of its first record
+-- and says how many more there are.
 local function commit()
-  local count = #entries / 3
+  for name in pairs(ended) do call('HLEN', name) end
+  local count = 0
+  for at = 1, #rows do count = count + rows[at].records end
   if count > 0 then
-    local name = prefix .. 'journal'
     local seq = call('INCRBY', prefix .. 'seq', count) - count
-    for at = 1, count do
-      local now, facts, mark = entries[3 * at - 2], entries[3 * at - 1], entries[3 * at]
-      local id = whole(seq + at) .. '-0'
-      if not mark then
-        call('XADD', name, id, 't', now, 'f', facts)
-      elseif facts then
-        call('XADD', name, id, 't', now, 'f', facts, 'm', mark)
-      else
-        call('XADD', name, id, 't', now, 'm', mark)
-      end
+    for at = 1, #rows do
+      local row = rows[at]
+      call('XADD', prefix .. 'journal', whole(seq + 1) .. '-' .. whole(row.records - 1), unpack(row))
+      seq = seq + row.records
     end
   end
   -- A lease may end with thousands of calls that run.
-  for at = 1, #due, 2000 do
-    call('ZADD', prefix .. 'due', unpack(due, at, math.min(at + 1999, #due)))
-  end
-  if #finished > 0 then call('ZREM', prefix .. 'due', unpack(finished)) end
+  inParts('ZADD', prefix .. 'due', due)
+  inParts('HSET', prefix .. 'holds', held)
   for holder, changed in pairs(touched) do
     local fields = {}
     for counter, counted in pairs(changed) do
       fields[#fields + 1] = counter
       fields[#fields + 1] = windowsText(counters[holder][counter], counted)
     end
-    setAll(prefix .. 'count:' .. holder, fields)
+    inParts('HSET', prefix .. 'count:' .. holder, fields)
   end
-  for holder, fields in pairs(known) do setAll(prefix .. 'totals:' .. holder, fields) end
+  for holder, fields in pairs(known) do inParts('HSET', prefix .. 'totals:' .. holder, fields) end
   for id, account in pairs(accounts) do
     if account.changed then
       call('HSET', prefix .. 'account:' .. id, 'balance', whole(account.balance), 'held', whole(account.held))
     end
   end
-  for at = 1, #held, 2000 do call('MSET', unpack(held, at, math.min(at + 1999, #held))) end
-  for at = 1, #ended, 3 do call('SET', ended[at], ended[at + 1], 'PX', ended[at + 2]) end
+  if #finished > 0 then
+    inParts('ZREM', prefix .. 'due', finished)
+    inParts('HDEL', prefix .. 'holds', dropped)
+  end
+  for name, group in pairs(ended) do
+    inParts('HSET', name, group)
+    call('PEXPIRE', name, group.ms)
+  end
+  for at = 1, #captured, 3 do call('SET', captured[at], captured[at + 1], 'PX', captured[at + 2]) end
+  for at = 1, #corrected do call('DEL', corrected[at]) end
 end

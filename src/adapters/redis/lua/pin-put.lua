@@ -12,7 +12,7 @@ if stored then revision, op = string.match(stored, '^(%d+) (.*)$') end
 if op == ARGV[4] then return 'ok' end
 if revision ~= ARGV[3] then return 'stale' end
 local seq = redis.call('INCR', prefix .. 'seq')
-redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), 't', ARGV[8], 'f', ARGV[9])
+redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq), ARGV[8], ARGV[9])
 redis.call('HSET', name, 'p:' .. tool, ARGV[6], 'r:' .. tool, ARGV[5] .. ' ' .. ARGV[4])
 redis.call('HINCRBY', name, 'n', 1)
 redis.call('HSET', prefix .. 'pintexts:' .. upstream, 't:' .. tool, ARGV[7])

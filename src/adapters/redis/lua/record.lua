@@ -5,9 +5,7 @@
 local prefix = KEYS[1]
 local count = #ARGV / 2
 local seq = redis.call('INCRBY', prefix .. 'seq', count) - count
+redis.call('XADD', prefix .. 'journal', string.format('%.0f-%.0f', seq + 1, count - 1), unpack(ARGV))
 local answers = {}
-for at = 1, count do
-  redis.call('XADD', prefix .. 'journal', string.format('%.0f-0', seq + at), 't', ARGV[2 * at - 1], 'f', ARGV[2 * at])
-  answers[at] = 'recorded'
-end
-return answers
+for at = 1, count do answers[at] = 'recorded' end
+return table.concat(answers, '\n')

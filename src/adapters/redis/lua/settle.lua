@@ -36,9 +36,9 @@ end
 local function settle(id, charge, released, now, outcome)
   local state, text = reservation(id)
   if state == 's' then return 'settled' end
-  if state ~= 'h' and state ~= 'c' then return 'unknown' end
+  if (state ~= 'h' and state ~= 'c') or not text then return 'unknown' end
   local late = state == 'c'
-  local plan = planOf(sub(text, planBounds(text)))
+  local plan = late and planOf(text) or planOfHold(text)
   -- So written, what is no number is refused.
   if not (charge and charge >= 0 and charge <= plan.price and charge == math.floor(charge)) then return 'beyond ' .. whole(plan.price) end
   local takings = plan.takings
@@ -55,7 +55,7 @@ local function settle(id, charge, released, now, outcome)
   end
   journal(now, outcome, late and '{"is":"corrected","charged":' .. whole(charge) .. '}')
   finish(plan, late, charge, charges, now)
-  keepReservation(id, 's', endedMsKept)
-  finished[#finished + 1] = id
+  keepEnded(id, 's', endedMsKept)
+  if late then corrected[#corrected + 1] = prefix .. 'captured:' .. id else drop(id) end
   return 'settled'
 end
