@@ -70,6 +70,8 @@ export function listen(options: {
   );
   answerUnreadRequests(server, unread);
   server.maxConnections = limits.connectionsMax;
+  // Of several processes one that is full would hand a connection on, and while all are they would hand it round and round.
+  Object.assign(server, { dropMaxConnection: true });
   server.once('error', (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
   server.listen(port, host, () => {
     const { address, family, port: chosen } = server.address() as AddressInfo;

@@ -9,7 +9,7 @@ import { dump } from './dump.ts';
 import { createDuties } from './duties.ts';
 import { dataFile, type Environment, openEnvironment } from './environment.ts';
 import { createFactors } from './factors.ts';
-import { claimGateway, isGateway, releaseGateway } from './gateway-lock.ts';
+import { claimGateway, isGateway, releaseGateway, servingNow, type Worker } from './gateway-lock.ts';
 import { createJournal, type Signer } from './journal.ts';
 import { createKeyring } from './keyring.ts';
 import { createLedger } from './ledger.ts';
@@ -32,6 +32,7 @@ const schemaVersionsBefore: readonly unknown[] = [2, 3, 4];
  * Local disks only. A process opens a store once.
  * @param options.instance  names this process life in the holds it takes; never used twice
  * @param options.serving  claims the gateway lock, then captures every hold that an earlier process life left behind
+ * @param options.worker  serves for a gateway that has the lock, as one of several processes
  * @param options.thresholds  percentages at which limits are reported in the journal, in rising order; asked anew by every commit
  * @throws Error where a file is damaged or missing, the schema is another, or another gateway is serving. Nothing is ever reset.
  */
@@ -42,9 +43,10 @@ export async function openStore(options: {
   signer: Signer;
   instance: string;
   serving: boolean;
+  worker?: Worker | undefined;
   thresholds: () => readonly number[];
 }): Promise<Store> {
-  const { folder, clock, calendar, signer, instance, serving, thresholds } = options;
+  const { folder, clock, calendar, signer, instance, serving, worker, thresholds } = options;
   const environment = openFolder(folder, clock);
   const { tables } = environment;
   try {
@@ -52,10 +54,10 @@ export async function openStore(options: {
     requireWhole(tables, folder);
     if (!existsSync(manifestFile(folder))) writeFileSync(manifestFile(folder), '', { mode: 0o600, flag: 'a' });
     if (serving) {
-      claimGateway(environment, instance);
+      claimGateway(environment, instance, worker);
       // Once more: an import asks for gateways after it has set its mark.
       requireWhole(tables, folder);
-      captureOrphans(environment, { instance, thresholds, now: clock.now() });
+      captureOrphans(environment, { thresholds, now: clock.now() });
     }
   } catch (error) {
     await environment.close();
@@ -69,12 +71,15 @@ export async function openStore(options: {
     factors: createFactors({ tables, clock }),
     replays: createReplays(tables),
     pins: createPins({ tables, clock }),
-    duties: createDuties({ tables, isGateway: () => isGateway(tables, instance) }),
+    duties: createDuties({
+      ...{ tables, isGateway: () => isGateway(tables, instance) },
+      among: worker && { instance, clock, serves: (life) => servingNow(tables).some((serving) => serving.instance === life) },
+    }),
     trouble: environment.trouble,
     dump: (options) => dump(tables, options),
     restore: (restoring) => restore(tables, manifest, restoring),
     claimGateway: async () => {
-      claimGateway(environment, instance);
+      claimGateway(environment, instance, worker);
       requireWhole(tables, folder);
     },
     fingerprint: async (name, value) => keepFingerprint(environment, name, value),
@@ -113,15 +118,18 @@ function checkSchema({ tables, commitNow }: Environment): void {
   });
 }
 
-/** There is one gateway, so a hold of another process life has nobody left to settle it. */
-function captureOrphans(
-  { tables, commitNow }: Environment,
-  options: Pick<LedgerTerms, 'thresholds'> & { instance: string; now: number },
-): void {
-  const { instance, thresholds, now } = options;
-  const orphans = orphanedHolds(tables, (owner) => owner !== instance);
+/** Whoever serves has said so in the store, so a hold of any other process life has nobody left to settle it. */
+function captureOrphans({ tables, commitNow }: Environment, { thresholds, now }: Pick<LedgerTerms, 'thresholds'> & { now: number }): void {
+  const serving = () => new Set(servingNow(tables).map(({ instance }) => instance));
+  const seen = serving();
+  const orphans = orphanedHolds(tables, (owner) => !seen.has(owner));
   for (let from = 0; from < orphans.length; from += sweepBatchMax) {
-    commitNow(() => captureHolds(tables, orphans.slice(from, from + sweepBatchMax), { thresholds, now }));
+    commitNow(() => {
+      // Another worker may have begun to serve since.
+      const owners = serving();
+      const still = orphans.slice(from, from + sweepBatchMax).filter((id) => !owners.has(tables.holds.get(id)?.owner ?? ''));
+      return captureHolds(tables, still, { thresholds, now });
+    });
   }
 }
 
