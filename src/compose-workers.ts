@@ -14,6 +14,8 @@ import { systemClock } from './system-clock.ts';
 /** What a worker begins with. Both are of the gateway as a whole. */
 export interface WorkerStart {
   readonly gateway: string;
+  /** That all of them listen on. */
+  readonly ports: { readonly mcp: number; readonly admin: number };
   /** What the gateway was started with, and what is in force now. */
   readonly started: Config;
   readonly now: Config;
@@ -31,19 +33,29 @@ export interface WorkerChange {
  */
 export async function openWorkers(options: {
   config: Config;
+  /** Keeps the ports that they are to listen on; called once the store is there. */
+  reserve: () => Promise<WorkerStart['ports']>;
   /** What is in force, for a worker that begins. */
   now: () => Promise<Config>;
   log: Log;
 }): Promise<HiredCrew<WorkerChange> & { close(): Promise<void> }> {
-  const { config, now, log } = options;
+  const { config, reserve, now, log } = options;
   const gateway = randomUUID();
   // A shared store is opened by each worker, which is a replica like any other.
   const held = config.store.kind === 'folder' ? (await openConfigured(config, { serving: true, log, instance: gateway })).store : undefined;
+  const close = async (): Promise<void> => held?.close();
+  let ports: WorkerStart['ports'];
+  try {
+    ports = await reserve();
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const crew = hireCrew<WorkerStart, WorkerChange>({
     ...{ count: config.workers, throttle: createThrottle(), clock: systemClock, log },
-    start: async () => ({ gateway, started: config, now: await now() }),
+    start: async () => ({ gateway, ports, started: config, now: await now() }),
   });
-  return { ...crew, close: async () => held?.close() };
+  return { ...crew, close };
 }
 
 /** This process as a worker. */

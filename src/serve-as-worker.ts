@@ -18,7 +18,7 @@ export async function serveAsWorker({ log, version }: { log: Log; version: strin
   const source = sentSource(start);
   let gateway: RunningGateway;
   try {
-    gateway = await startFrom(source, { log, version, crew: member.crew(start.gateway) });
+    gateway = await startFrom(source, { log, version, shared: { crew: member.crew(start.gateway), ports: start.ports } });
   } catch (error) {
     await member.failed(error instanceof Error ? error.message : String(error));
     member.leave();

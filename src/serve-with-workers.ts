@@ -2,6 +2,7 @@ import { openWorkers } from './compose-workers.ts';
 import type { Loaded } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Asked, ConfigSource } from './config-source.ts';
+import { type ReservedPort, reservePort } from './edges/reserve-port.ts';
 import type { Log } from './ports/observe.ts';
 
 /** What a worker may take beyond `limits.drainMsMax` to settle, sign and close, in milliseconds. */
@@ -27,14 +28,7 @@ export async function serveWithWorkers(
     if (newest !== inForce) await tell({ ok: true, config: newest, warnings: [], sources: [], fetches: false }, 'by refresh');
     return inForce;
   };
-  const crew = await openWorkers({ config, now, log });
-  let addresses: Awaited<typeof crew.serving>;
-  try {
-    addresses = await crew.serving;
-  } catch (error) {
-    await crew.close();
-    throw error;
-  }
+  const { crew, addresses } = await begin({ config, now, log });
   let reloading = Promise.resolve();
   const reload = (asked: Asked = 'by change'): Promise<void> => {
     // One after the other, as each worker takes them.
@@ -57,4 +51,28 @@ export async function serveWithWorkers(
   await crew.close();
   log.note('drained');
   return orderly ? 0 : 1;
+}
+
+/** Starts the workers at ports that are theirs. @throws Error as serveWithWorkers() does, with nothing left behind */
+async function begin({ config, now, log }: { config: Config; now: () => Promise<Config>; log: Log }) {
+  const reserved: ReservedPort[] = [];
+  const reserve = async (place: Config['listen']['mcp']): Promise<number> => {
+    const kept = await reservePort(place);
+    reserved.push(kept);
+    return kept.port;
+  };
+  const { mcp, admin } = config.listen;
+  try {
+    const crew = await openWorkers({
+      ...{ config, now, log },
+      reserve: async () => ({ mcp: await reserve(mcp), admin: await reserve(admin) }),
+    });
+    const addresses = await crew.serving.catch(async (error: unknown) => {
+      await crew.close();
+      throw error;
+    });
+    return { crew, addresses };
+  } finally {
+    await Promise.all(reserved.map((kept) => kept.release()));
+  }
 }

@@ -33,18 +33,26 @@ export interface RunningGateway {
   drain(): Promise<void>;
 }
 
+interface Shared {
+  readonly crew: Crew;
+  readonly ports: { readonly mcp: number; readonly admin: number };
+}
+
 /** Starts one gateway process. @throws CommandFailure for a bad configuration, Error where a listener or the store cannot be opened */
 export async function startGateway(options: ServeOptions): Promise<RunningGateway> {
   return await startFrom(await openFileSource(options), options);
 }
 
-/** @param options.crew where this process serves with others @throws Error where a listener or the store cannot be opened */
+/**
+ * @param options.shared  where this process serves with others: who they are, and the ports that all of them listen on
+ * @throws Error where a listener or the store cannot be opened
+ */
 export async function startFrom(
   source: ConfigSource,
-  { log, version, crew }: Pick<ServeOptions, 'log' | 'version'> & { crew?: Crew },
+  { log, version, shared }: Pick<ServeOptions, 'log' | 'version'> & { shared?: Shared },
 ): Promise<RunningGateway> {
   const { config } = source;
-  const composed = await composeGateway(config, { log, crew });
+  const composed = await composeGateway(config, { log, crew: shared?.crew });
   const running = new TurnoverMap<Promise<void>, Promise<void>>();
   let draining = false;
 
@@ -65,7 +73,8 @@ export async function startFrom(
       clock: systemClock,
       newId: composed.newId,
       publicJwks: composed.publicJwks,
-      listen: config.listen,
+      listen: shared ? listenAt(config.listen, shared.ports) : config.listen,
+      reusePort: shared !== undefined,
       limits: config.limits,
       connections: connectionsFor(config.limits.connectionsMax, log),
       load: composed.load,
@@ -127,6 +136,10 @@ export async function startFrom(
       await composed.close();
     },
   };
+}
+
+function listenAt(listen: Config['listen'], { mcp, admin }: Shared['ports']): Config['listen'] {
+  return { ...listen, mcp: { ...listen.mcp, port: mcp }, admin: { ...listen.admin, port: admin } };
 }
 
 const reloadAgainMs = 1_000;

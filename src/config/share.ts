@@ -15,7 +15,7 @@ export const sharedLimits = [
 export const sharedUpstreamLimits = ['concurrencyMax', 'connectionsMax'] as const;
 
 /**
- * The configuration of one of the processes that serve together. The system deals connections to them in turn, and each counts for itself: what all of
+ * The configuration of one of the processes that serve together. The system deals connections among them, and each counts for itself: what all of
  * them let in is never more than is configured, and one of them may be full a little before.
  * @param config as it was sent by another process, which loses that records of names have no prototype
  */

@@ -367,16 +367,13 @@ describe('the program', () => {
     ]);
   });
 
-  it.each(['review', 'keys list --admin-url http://127.0.0.1:8081'])(
-    'says what is not in this build: %s',
-    async (line) => {
-      const ran = await runCommand(line.split(' '), overAuthority(createMemoryAuthority()));
-      expect(ran).toMatchObject({ code: 2, out: '' });
-      expect(ran.err).toMatch(/^keygate: .* not in this build\n$/);
-      const json = await runCommand([...line.split(' '), '--json']);
-      expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'NOT_IN_THIS_BUILD' } });
-    },
-  );
+  it.each(['review', 'keys list --admin-url http://127.0.0.1:8081'])('says what is not in this build: %s', async (line) => {
+    const ran = await runCommand(line.split(' '), overAuthority(createMemoryAuthority()));
+    expect(ran).toMatchObject({ code: 2, out: '' });
+    expect(ran.err).toMatch(/^keygate: .* not in this build\n$/);
+    const json = await runCommand([...line.split(' '), '--json']);
+    expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'NOT_IN_THIS_BUILD' } });
+  });
 
   it.each(['nonsense', 'keys nonsense', 'keys show', 'keys list --nonsense', 'usage --limit 0', 'journal tail -n x'])(
     'is told apart from bad usage: %s',
