@@ -16,6 +16,8 @@ const streamCount = 24;
 /** I3: the streams of a dead key are cut within a second, by every worker. */
 const cutMsMax = 1_000;
 
+/** Programs are started one after the other here, and each needs a second or two of a core. */
+const startMsMax = 120_000;
 const calls = /^keygate_requests_total\{.*method="tools\/call"/;
 
 /** One gateway of two workers, as a replica of which there is one. */
@@ -69,7 +71,7 @@ describe.each(['embedded', 'Redis'] as const)('two workers on one port, %s store
   let gateway: Replica;
   beforeAll(async () => {
     ({ upstream, replicas, gateway } = await start(kind, ending, { config: { limits: { holdMsMax: 2_000, upstreamTimeoutMs: 1_000 } } }));
-  });
+  }, startMsMax);
   afterAll(() => endAll(ending));
 
   it('a budget for 20 of 64 calls at once lets exactly 20 through, a rate is one for both, and one scrape tells of both (I2)', async () => {
@@ -166,7 +168,7 @@ async function openStreams(gateway: Replica, key: string) {
   return streams;
 }
 
-describe('workers of one gateway', () => {
+describe('workers of one gateway', { timeout: startMsMax }, () => {
   const ending: (() => unknown)[] = [];
   afterEach(() => endAll(ending));
 

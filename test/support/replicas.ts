@@ -159,7 +159,7 @@ export async function startReplicas(options: {
 
 async function launchReplica({ configFile, folder, args }: { configFile: string; folder: string; args: readonly string[] }) {
   const line = [main, 'serve', '--config', configFile, ...args];
-  const child = await startProcess(process.execPath, line, { cwd: folder, ready: /"keygate is serving"/, readyMsMax: 30_000 });
+  const child = await startProcess(process.execPath, line, { cwd: folder, ready: /"keygate is serving"/, readyMsMax: 60_000 });
   const told = child
     .stderr()
     .split('\n')
