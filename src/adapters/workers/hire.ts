@@ -30,6 +30,8 @@ interface Hand<Change> {
   behind?: Change;
 }
 
+/** Who does not serve by then never will. */
+const startMsMax = 120_000;
 const changeMsMax = 60_000;
 const metricsMsMax = 2_000;
 const drainMsMax = 5_000;
@@ -51,6 +53,8 @@ export function hireCrew<Start, Change>(options: {
   // Configurations are more than JSON can carry.
   cluster.setupPrimary({ serialization: 'advanced' });
   const hands = new Set<Hand<Change>>();
+  /** Places whose next worker is waited for. */
+  const empty = new Set<NodeJS.Timeout>();
   const sums = createMetricSums();
   const served = Promise.withResolvers<Addresses>();
   let [allServed, ending] = [false, false];
@@ -91,6 +95,7 @@ export function hireCrew<Start, Change>(options: {
       begin: start,
       serving(addresses) {
         hand.serving = true;
+        clearTimeout(late);
         if (hand.behind !== undefined) void talk.ask('change', hand.behind, changeMsMax).catch(() => undefined);
         // It may have been dismissed while it started.
         if (ending) void talk.ask('drain', undefined, drainMsMax).catch(() => undefined);
@@ -110,8 +115,10 @@ export function hireCrew<Start, Change>(options: {
     });
     const hand: Hand<Change> = { worker, talk, since: clock.monotonic(), pausedMs, ended: over.promise, serving: false };
     hands.add(hand);
+    const late = setTimeout(() => worker.process.kill('SIGKILL'), startMsMax);
     worker.on('error', (error) => log.fault('a worker cannot be reached', error, { worker: worker.id }));
     worker.once('exit', (code, signal) => {
+      clearTimeout(late);
       hands.delete(hand);
       talk.end();
       sums.left(worker.id);
@@ -121,7 +128,11 @@ export function hireCrew<Start, Change>(options: {
       if (!allServed) return failed(why.message);
       const pauseMs = pauseAfter({ livedMs: clock.monotonic() - hand.since, pausedMs });
       log.fault('a worker died; another one is started', why, { worker: worker.id, pid: worker.process.pid, pauseMs });
-      setTimeout(() => ending || hire(pauseMs), pauseMs);
+      const waiting = setTimeout(() => {
+        empty.delete(waiting);
+        hire(pauseMs);
+      }, pauseMs);
+      empty.add(waiting);
     });
   };
   for (let started = 0; started < count; started += 1) hire(0);
@@ -135,6 +146,7 @@ export function hireCrew<Start, Change>(options: {
     },
     async drain(withinMs) {
       ending = true;
+      for (const waiting of empty) clearTimeout(waiting);
       const all = [...hands];
       let orderly = true;
       const late = setTimeout(() => {
