@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workersOf } from '../test/process/worker-processes.ts';
 import { answerOf, callBody, finish, keyedHeaders } from './cost-stand.ts';
 import { type Bench, type Found, rowsOf } from './cost-terms.ts';
 import { openUp } from './cost-up.ts';
@@ -16,9 +17,6 @@ export async function measureWorkers(bench: Bench): Promise<Found> {
   const none = (why: string): Found => ({ tables: [], measurements: {}, absent: { [measurement]: why } });
   if (cores < coresNeeded) return none(`${cores} cores: two workers, the load and the upstream need ${coresNeeded}`);
   const { stand, wrong, pace } = bench;
-  const probe = await stand.preparePlace({ workers: 2, upstreams: {} });
-  const { code, stdout, stderr } = await probe.cli('check');
-  if (code !== 0) return none(`this build does not serve from two workers: ${`${stdout}${stderr}`.trim()}`);
   const gates = [];
   for (const workers of [1, 2]) gates.push({ workers, ...(await openUp(bench, { path: `/workers-${workers}`, settings: { workers } })) });
   const ways: Way[] = [];
@@ -29,7 +27,7 @@ export async function measureWorkers(bench: Bench): Promise<Found> {
       title: `keygate, workers: ${workers}`,
       ...called,
       answer: await answerOf(called),
-      pids: [served.pid],
+      pids: [served.pid, ...workersOf(served.pid)],
     });
   }
   const rounds = await alternate(ways, { ...pace, wrong, measure: (way) => measure(way, { ...pace, connections }) });

@@ -31,17 +31,23 @@ export interface Surroundings {
   readonly configFile: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** In place of the number of workers configured; 0 = one for each core. */
+  readonly workers?: number | undefined;
 }
 
-/** The operational log, on standard error. @param level pino's: trace, debug, info, warn, error, fatal, silent */
-export function openLog(level: string): Log {
-  return createLog({ level });
+/**
+ * The operational log, on standard error.
+ * @param level pino's: trace, debug, info, warn, error, fatal, silent
+ * @param worker which of several processes that serve writes it
+ */
+export function openLog(level: string, worker?: number): Log {
+  return createLog({ level, worker });
 }
 
-export function readConfig({ configFile, env, cwd }: Surroundings): Promise<Loaded> {
+export function readConfig({ configFile, env, cwd, workers }: Surroundings): Promise<Loaded> {
   const conditions = createConditions();
   const secretSources = { aws: createAwsSecrets(), vault: createVaultSecrets({ env, cwd }) };
-  return loadConfig({ file: configFile, env, cwd, checkCondition: conditions.problem, checkScope: scopeProblem, secretSources });
+  return loadConfig({ file: configFile, env, cwd, workers, checkCondition: conditions.problem, checkScope: scopeProblem, secretSources });
 }
 
 /** @throws CommandFailure naming every problem of the configuration */
@@ -90,16 +96,18 @@ export function stepUpOf({ keys, stepUp }: Config, { factors }: Store, more: { t
 /**
  * Opens the store of a configuration. @throws Error where it is another's, damaged, must not be used, or has a gateway already
  * @param options.serving this process is to be a gateway of the store; a shared store need not be there yet
+ * @param options.instance  names the process life, where others must know it
+ * @param options.gateway  the instance of the gateway that this process serves for, as one of several
  * @param options.signing the keys that sign now, where they may change while the store is open; so may the thresholds
  */
 export async function openConfigured(
   config: Config,
-  options: { serving: boolean; log: Log; signing?: () => Signing; thresholds?: () => readonly number[] },
+  options: Opening & { signing?: () => Signing; thresholds?: () => readonly number[] },
 ): Promise<{ store: Store; signing: Signing }> {
   const first = readSigning(config.keys.signing);
   const { serving, log, signing = () => first, thresholds = () => config.budgets.thresholds } = options;
   const open = async (): Promise<Store> => {
-    const store = await openKind(config, { serving, log, signing, thresholds });
+    const store = await openKind(config, { ...options, signing, thresholds });
     try {
       await requirePepper(store, config);
       return store;
@@ -111,19 +119,27 @@ export async function openConfigured(
   return { store: serving ? await openDeferred({ open, log }) : await open(), signing: first };
 }
 
+interface Opening {
+  readonly serving: boolean;
+  readonly log: Log;
+  readonly instance?: string;
+  readonly gateway?: string | undefined;
+}
+
 function openKind(
-  { store, redis, journal }: Config,
-  options: { serving: boolean; log: Log; signing: () => Signing; thresholds: () => readonly number[] },
+  { store, redis, journal, workers }: Config,
+  options: Opening & { signing: () => Signing; thresholds: () => readonly number[] },
 ): Promise<Store> {
-  const { serving, log, signing, thresholds } = options;
+  const { serving, log, instance = randomUUID(), gateway, signing, thresholds } = options;
   const signer = {
     get kid() {
       return signing().ed25519.kid;
     },
     sign: (text: string) => signing().ed25519.sign(text),
   };
-  const shared = { clock: systemClock, calendar: createCalendar(), signer, instance: randomUUID(), serving, thresholds };
-  if (store.kind === 'folder') return openStore({ ...shared, folder: store.folder });
+  const shared = { clock: systemClock, calendar: createCalendar(), signer, instance, serving, thresholds };
+  if (store.kind === 'folder')
+    return openStore({ ...shared, folder: store.folder, worker: gateway === undefined ? undefined : { gateway }, alone: workers === 1 });
   const { durability: mode, replicas, commandTimeoutMs } = redis;
   return openRedisStore({
     ...{ ...shared, log, commandTimeoutMs, url: store.url, newId: randomUUID, durability: { mode, replicas } },

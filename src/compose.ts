@@ -15,6 +15,7 @@ import { apiParts } from './compose-api.ts';
 import { composePins } from './compose-pins.ts';
 import { openConfigured, requirePepper, stepUpOf } from './compose-store.ts';
 import { type OpenedUpstreams, openUpstreams } from './compose-upstreams.ts';
+import { withCrew } from './compose-workers.ts';
 import { compilePolicy } from './config/compile-policy.ts';
 import type { Config } from './config/schema.ts';
 import { KnownLists } from './domain/known-lists.ts';
@@ -25,6 +26,7 @@ import { createFront } from './edges/front.ts';
 import { createGateway } from './gateway.ts';
 import { createLiveSettings, type LiveSettings } from './live-settings.ts';
 import { createPassthroughGateway } from './passthrough.ts';
+import type { Crew } from './ports/crew.ts';
 import type { Log } from './ports/observe.ts';
 import type { Store } from './ports/store.ts';
 import type { Ports } from './stages/ports.ts';
@@ -32,8 +34,11 @@ import { systemClock } from './system-clock.ts';
 
 export const callerCache = { callersMax: 10_000, unknownMax: 10_000 } as const;
 
-/** Everything one gateway process is made of. Nothing listens yet. */
-export async function composeGateway(config: Config, log: Log) {
+/**
+ * Everything one gateway process is made of. Nothing listens yet.
+ * @param options.crew  the others that serve with it, where there are any
+ */
+export async function composeGateway(config: Config, { log, crew }: { log: Log; crew?: Crew | undefined }) {
   const clock = systemClock;
   const conditions = createConditions();
   const settings = createLiveSettings(config, { compile: (from) => compilePolicy(from, conditions.compile), random: randomBytes });
@@ -41,7 +46,8 @@ export async function composeGateway(config: Config, log: Log) {
   const policy = () => settings.now().policy;
   const issuer = () => policy().publicUrl;
   const thresholds = () => settings.now().config.budgets.thresholds;
-  const { store } = await openConfigured(config, { serving: true, log, signing, thresholds });
+  const opening = { serving: true, log, signing, thresholds, gateway: crew?.gateway };
+  const store = withCrew((await openConfigured(config, opening)).store, { crew, embedded: config.store.kind === 'folder' });
   const { keyring, ledger, journal, duties } = store;
 
   const trust = { issuer, jwks: () => signing().publicJwks, clock };
@@ -76,7 +82,7 @@ export async function composeGateway(config: Config, log: Log) {
     hashArguments: (text) => settings.now().hashArguments(text),
     newId: () => orderedId(clock.now(), randomUUID()),
   };
-  const serve = createFront(ports, createGateway(ports));
+  const serve = createFront(ports, createGateway(ports), { alone: crew === undefined });
 
   const dryRuns = createDryRuns({ callers, ledger, catalogue, toolPins: knownPins, stepUp, seal: settings.seal, clock, policy });
   /** Turns the caller's key into a short-lived access token. @throws what `issueAccessToken` does */
@@ -89,7 +95,7 @@ export async function composeGateway(config: Config, log: Log) {
   return {
     serve,
     servePassthrough: createPassthroughGateway(ports),
-    ...{ live, metrics, tally, ledger, load },
+    ...{ live, metrics: crew ? { ...metrics, text: crew.metrics } : metrics, ownMetrics: metrics.values, tally, ledger, load },
     journal,
     duties,
     webhooks,

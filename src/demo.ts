@@ -15,7 +15,9 @@ import { type RunningGateway, type ServeOptions, startGateway, untilStopped } fr
  * The whole thing at once: the bundled MCP server, keygate on the embedded store in front of it, keys, and commands to
  * copy. A second run reuses the secrets, the store and the keys that are there. Resolves to the exit code.
  */
-export async function runDemo(options: ServeOptions & { json: boolean; out: (text: string) => void }): Promise<number> {
+export async function runDemo(given: ServeOptions & { json: boolean; out: (text: string) => void }): Promise<number> {
+  // To look at, one process is enough.
+  const options = { ...given, workers: 1 };
   const { configFile, env, cwd, log } = options;
   const { problems, ...paths } = await secretFiles({ file: configFile, env, cwd });
   if (problems.length > 0) throw configFailure(configFile, problems, cwd);

@@ -1,17 +1,19 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type Composed, composeGateway } from './compose.ts';
-import { readConfig, requireConfig, type Surroundings } from './compose-store.ts';
+import type { Surroundings } from './compose-store.ts';
 import type { Config } from './config/schema.ts';
-import { watchConfig } from './config/watch.ts';
+import { type Asked, type ConfigSource, openFileSource } from './config-source.ts';
 import { countBuffersWithHeap } from './count-buffers-with-heap.ts';
 import { TurnoverMap } from './domain/turnover-map.ts';
 import { connectionsFor } from './edges/descriptors.ts';
 import { openListeners, type Serving } from './edges/serve.ts';
 import { endOnFault } from './end-on-fault.ts';
+import type { Crew } from './ports/crew.ts';
 import type { RequestPlace } from './ports/load.ts';
 import type { Log } from './ports/observe.ts';
 import { startRounds } from './rounds.ts';
+import { serveWithWorkers } from './serve-with-workers.ts';
 import { systemClock } from './system-clock.ts';
 import { takeConfig } from './take-config.ts';
 
@@ -32,13 +34,27 @@ export interface RunningGateway {
   drain(): Promise<void>;
 }
 
+interface Shared {
+  readonly crew: Crew;
+  readonly ports: { readonly mcp: number; readonly admin: number };
+}
+
 /** Starts one gateway process. @throws CommandFailure for a bad configuration, Error where a listener or the store cannot be opened */
 export async function startGateway(options: ServeOptions): Promise<RunningGateway> {
-  const { log, version } = options;
+  return await startFrom(await openFileSource(options), options);
+}
+
+/**
+ * @param options.shared  where this process serves with others: who they are, and the ports that all of them listen on
+ * @throws Error where a listener or the store cannot be opened
+ */
+export async function startFrom(
+  source: ConfigSource,
+  { log, version, shared }: Pick<ServeOptions, 'log' | 'version'> & { shared?: Shared },
+): Promise<RunningGateway> {
+  const { config } = source;
   countBuffersWithHeap();
-  const loaded = await requireConfig(options);
-  const { config } = loaded;
-  const composed = await composeGateway(config, log);
+  const composed = await composeGateway(config, { log, crew: shared?.crew });
   const running = new TurnoverMap<Promise<void>, Promise<void>>();
   let draining = false;
 
@@ -59,7 +75,8 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       clock: systemClock,
       newId: composed.newId,
       publicJwks: composed.publicJwks,
-      listen: config.listen,
+      listen: shared ? listenAt(config.listen, shared.ports) : config.listen,
+      reusePort: shared !== undefined,
       limits: config.limits,
       connections: connectionsFor(config.limits.connectionsMax, log),
       load: composed.load,
@@ -74,27 +91,17 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
   }
   composed.boundTo(listeners.mcpUrl);
   const rounds = startRounds(composed, { retainMs: config.journal.retainMs, log });
-  let { sources, fetches } = loaded;
-  let { refreshMs } = config.secrets;
   let { drainMsMax } = config.limits;
   let reloading = Promise.resolve();
   let away = false;
-  const reload = (asked: 'by change' | 'by refresh' = 'by change') => {
+  const reload = (asked: Asked = 'by change'): Promise<void> => {
     // One after the other: of two that overlap, the one that read the older text could be the last to take effect.
     const reloaded = reloading.then(async () => {
       away = composed.trouble() !== undefined;
-      let next = await readConfig(options);
-      while (next.sources.some((path) => !sources.includes(path))) {
-        // A file that was named just now is watched first and then read again, so that no change of it is missed.
-        ({ sources } = next);
-        watching.follow();
-        next = await readConfig(options);
-      }
+      const next = await source.read();
       if (draining) return;
-      ({ sources, fetches } = next);
       if (next.ok) {
         drainMsMax = next.config.limits.drainMsMax;
-        refreshMs = next.config.secrets.refreshMs;
         // Most rounds find what was there before, which is nothing to put on record.
         if (asked === 'by refresh' && isDeepStrictEqual(next.config, composed.config())) return;
       }
@@ -109,17 +116,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
     });
     return reloaded;
   };
-  const watching = watchConfig({
-    sources: () => sources,
-    onChange: () => void reload().catch((error) => log.fault('a reload failed', error)),
-  });
-
-  const refreshing = startRefresh({
-    everyMs: () => refreshMs,
-    refresh: async () => {
-      if (fetches) await reload('by refresh').catch((error) => log.fault('a refresh of secrets failed', error));
-    },
-  });
+  const following = source.follow(reload);
 
   return {
     mcpUrl: listeners.mcpUrl,
@@ -130,8 +127,7 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
     async drain() {
       draining = true;
       listeners.startDraining();
-      watching.close();
-      refreshing.close();
+      following.close();
       composed.live.endStreams();
       // The listener stays open while calls run, so that whoever comes meanwhile is told DRAINING and not cut off.
       await within(drainMsMax, Promise.allSettled(running.values()));
@@ -142,6 +138,10 @@ export async function startGateway(options: ServeOptions): Promise<RunningGatewa
       await composed.close();
     },
   };
+}
+
+function listenAt(listen: Config['listen'], { mcp, admin }: Shared['ports']): Config['listen'] {
+  return { ...listen, mcp: { ...listen.mcp, port: mcp }, admin: { ...listen.admin, port: admin } };
 }
 
 const reloadAgainMs = 1_000;
@@ -159,32 +159,22 @@ async function untilEmpty(running: TurnoverMap<unknown, Promise<void>>): Promise
   while (running.size > 0) await Promise.allSettled(running.values());
 }
 
-/** Secrets of other systems change without a sign, so they are read again after a while, which a reload may set anew. */
-function startRefresh({ everyMs, refresh }: { everyMs: () => number; refresh: () => Promise<void> }): { close(): void } {
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
-  const next = (): void => {
-    if (closed) return;
-    timer = setTimeout(() => void refresh().finally(next), everyMs());
-    timer.unref();
-  };
-  next();
-  return {
-    close() {
-      closed = true;
-      clearTimeout(timer);
-    },
-  };
-}
-
 /** Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads. A second signal does not wait. Resolves to the exit code. */
 export async function serveUntilStopped(options: ServeOptions): Promise<number> {
   const { log } = options;
-  let gateway: RunningGateway | undefined;
+  let reload: (() => Promise<void>) | undefined;
   // Before anything is started: whoever reads that keygate serves may signal it at once, and a signal without a listener kills.
-  const stopped = untilStopped(() => void gateway?.reload().catch((error) => log.fault('a reload failed', error)));
+  const stopped = untilStopped(() => void reload?.().catch((error) => log.fault('a reload failed', error)));
   endOnFault(log);
-  gateway = await startGateway(options);
+  const source = await openFileSource(options);
+  if (source.config.workers > 1) {
+    const onHangup = (act: () => Promise<void>): void => {
+      reload = act;
+    };
+    return await serveWithWorkers(source, { log, stopped, onHangup });
+  }
+  const gateway = await startFrom(source, options);
+  reload = gateway.reload;
   log.note('keygate is serving', { mcp: gateway.mcpUrl, admin: gateway.adminUrl, upstreams: Object.keys(gateway.config.upstreams) });
   await stopped;
   log.note('draining', { running: gateway.composed.live.size });

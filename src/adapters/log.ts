@@ -3,11 +3,12 @@ import { redact } from '../domain/redact.ts';
 import type { Log } from '../ports/observe.ts';
 
 /** JSON lines on the given destination (standard error by default). One record is one line: pino escapes what is inside. */
-export function createLog(options: { level: string; destination?: DestinationStream }): Log {
+export function createLog(options: { level: string; worker?: number | undefined; destination?: DestinationStream }): Log {
+  const { level, worker } = options;
   const logger = pino(
     {
-      level: options.level,
-      base: null,
+      level,
+      base: worker === undefined ? null : { worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: {
         paths: ['key', 'secret', 'authorization', 'headers', '*.authorization', '*.key', '*.secret', '*.pepper'],

@@ -1,4 +1,13 @@
-import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client';
+import {
+  type Aggregator,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  type Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
 import { isNamedMethod } from '../domain/method.ts';
 import { type RequestCount, RequestCounts } from '../domain/request-counts.ts';
 import type { UpstreamHealth } from '../domain/upstream-terms.ts';
@@ -9,6 +18,8 @@ export interface PrometheusMetrics extends Metrics {
   /** Text exposition format 0.0.4. */
   readonly text: () => Promise<string>;
   readonly contentType: string;
+  /** What this process counted, to be summed with what others did. */
+  readonly values: () => Promise<MetricObjectWithValues<MetricValue<string>>[]>;
 }
 
 /** How requests without a method are counted. */
@@ -68,6 +79,8 @@ export function createMetrics(options: {
   new Gauge({
     name: 'keygate_tools_held_back',
     help: 'Tools that are quarantined or wait for an approval, by upstream. Absent while the store does not say.',
+    // The store says the same to each of several processes.
+    aggregator: 'max',
     labelNames: ['upstream'],
     registers: [registry],
     async collect() {
@@ -86,6 +99,7 @@ export function createMetrics(options: {
     connectionRefused: () => connectionsRefused.inc(),
     text: () => registry.metrics(),
     contentType: registry.contentType,
+    values: () => registry.getMetricsAsJSON(),
   };
 }
 
@@ -127,10 +141,11 @@ function valuesOf(name: string, { labels, within, seconds, count }: RequestCount
 }
 
 function gaugeLoad(registry: Registry, load: Pick<Load, 'requests' | 'bodyBytes' | 'lagMs'>): void {
-  const gauge = (name: string, help: string, read: () => number): void => {
+  const gauge = (name: string, help: string, read: () => number, aggregator: Aggregator = 'sum'): void => {
     new Gauge({
       name,
       help,
+      aggregator,
       registers: [registry],
       collect() {
         this.set(read());
@@ -139,14 +154,16 @@ function gaugeLoad(registry: Registry, load: Pick<Load, 'requests' | 'bodyBytes'
   };
   gauge('keygate_requests_under_way', 'Requests under way, without streams.', () => load.requests);
   gauge('keygate_request_body_bytes', 'Bytes of request bodies that are kept.', () => load.bodyBytes);
-  gauge('keygate_event_loop_lag_seconds', 'The longest that the event loop was late within the last minute.', () => load.lagMs() / 1000);
+  const late = 'The longest that the event loop was late within the last minute.';
+  gauge('keygate_event_loop_lag_seconds', late, () => load.lagMs() / 1000, 'max');
 }
 
 function gaugeUpstreams(registry: Registry, upstreams: () => readonly UpstreamHealth[]): void {
-  const gauge = (name: string, help: string, read: (health: UpstreamHealth) => number): void => {
+  const gauge = (name: string, help: string, read: (health: UpstreamHealth) => number, aggregator: Aggregator = 'sum'): void => {
     new Gauge({
       name,
       help,
+      aggregator,
       labelNames: ['upstream'],
       registers: [registry],
       collect() {
@@ -156,7 +173,7 @@ function gaugeUpstreams(registry: Registry, upstreams: () => readonly UpstreamHe
       },
     });
   };
-  gauge('keygate_upstream_state', 'Breaker: 0 closed, 1 one call tries, 2 open.', ({ state }) => stateNumbers[state]);
+  gauge('keygate_upstream_state', 'Breaker: 0 closed, 1 one call tries, 2 open.', ({ state }) => stateNumbers[state], 'max');
   gauge('keygate_upstream_inflight', 'Calls and listening streams under way.', ({ inflight }) => inflight);
   gauge('keygate_upstream_waiting', 'Calls that wait for their turn.', ({ waiting }) => waiting);
 }

@@ -1,8 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { extname, resolve } from 'node:path';
 import { checkEndpoints } from './check-endpoints.ts';
 import { checkStore } from './check-store.ts';
 import { checkTransports } from './check-transports.ts';
 import { checkUpstreams, type TextCheck } from './check-upstreams.ts';
+import { checkWorkers } from './check-workers.ts';
 import { addDefaultSecrets } from './defaults.ts';
 import { commandWarnings } from './find-command.ts';
 import { importClient } from './import-client.ts';
@@ -16,6 +18,7 @@ import { type Config, writtenSchema } from './schema.ts';
 import { fetchSecrets, type SecretSources } from './secret-source.ts';
 import { type Tree, toPlain } from './tree.ts';
 import { warningsOf } from './warnings.ts';
+import { workersOf } from './workers.ts';
 
 const fileBytesMax = 1024 * 1024;
 
@@ -29,6 +32,10 @@ export interface LoadOptions {
   checkCondition?: TextCheck;
   /** What is wrong with a scope, or undefined. */
   checkScope?: TextCheck;
+  /** In place of the `workers` written there. */
+  workers?: number | undefined;
+  /** What `workers: 0` stands for; those of this machine where not given. */
+  cores?: number;
   /** Where `${aws:}` and `${vault:}` come from. */
   secretSources?: SecretSources;
 }
@@ -55,6 +62,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const { parsed } = opened;
   const { tree, findings, warnings } = await prepare(opened.tree, sources);
   const result = writtenSchema.safeParse(toPlain(tree));
+  const workers = workersOf(tree, { instead: options.workers, cores: options.cores ?? availableParallelism() });
   const judged = result.success ? [] : findingsOf(result.error.issues, tree);
   const later = [
     ...findings,
@@ -63,12 +71,13 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     ...checkTransports(tree),
     ...checkEndpoints(tree),
     ...checkStore(tree),
+    ...checkWorkers(tree, workers),
   ];
   const all = [...parsed.findings, ...later.filter((finding) => isReliable(finding, parsed))];
   const files = [...sources.files];
   const fetches = secrets.used;
   if (all.length > 0 || !result.success) return { ok: false, problems: toProblems(all, parsed), sources: files, fetches };
-  const config = normalise(result.data, cwd);
+  const config = normalise(result.data, { cwd, workers });
   const told = [...warnings, ...warningsOf(config, tree), ...(await commandWarnings(config, tree, env.PATH ?? process.env.PATH))];
   return { ok: true, config, warnings: toProblems(told, parsed), sources: files, fetches };
 }

@@ -5,7 +5,7 @@ import { readEndpoints } from './schema-endpoint.ts';
 import { readStdio } from './schema-stdio.ts';
 
 /** The configuration as the program uses it: defaults that depend on other settings filled in, paths absolute, everything frozen. */
-export function normalise(written: Written, cwd: string): Config {
+export function normalise(written: Written, { cwd, workers }: { cwd: string; workers: number }): Config {
   const upstreams: Record<string, UpstreamConfig> = Object.create(null);
   for (const [name, { credential, url, transport = 'http', command, args, env, cwd: folder, stdio, ...upstream }] of Object.entries(
     written.upstreams,
@@ -21,6 +21,7 @@ export function normalise(written: Written, cwd: string): Config {
     publicUrl: written.publicUrl ?? urlOfListen(written.listen.mcp),
     store: resolved(written.store, cwd),
     redis: written.redis,
+    workers,
     keys: {
       ...{ prefix, peppers: pepper, seal, signing, children, guards },
       expiry: { defaultMs: expiry.default, maxMs: expiry.max, required: expiry.required },

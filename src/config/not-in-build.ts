@@ -11,7 +11,6 @@ const ruleMembers = ['approval'];
 
 /** Settings of the full interface that this build does not enforce. Accepting one would promise a protection that is not there (I6). */
 const absent: readonly Absent[] = [
-  { path: ['workers'], advice: 'one process serves this machine; remove the setting' },
   { path: ['listen', 'tls'], advice: 'end TLS in a reverse proxy in front of keygate' },
   { path: ['journal', 'arguments'], values: ['full', 'metadata'], advice: 'use hash or none' },
   { path: ['upstreams', '*', 'passthrough'] },

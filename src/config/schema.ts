@@ -13,6 +13,7 @@ import { budgetsSchema, type RedisConfig, redisSchema } from './schema-store.ts'
 import { type UpstreamConfig, upstreamSchema } from './schema-upstream.ts';
 import { type WebhookConfig, webhooksSchema } from './schema-webhooks.ts';
 import { readStore, type StoreConfig } from './store.ts';
+import { readWorkers } from './workers.ts';
 
 export type { EndpointConfig } from './schema-endpoint.ts';
 export type { Limits } from './schema-limits.ts';
@@ -27,6 +28,8 @@ export interface Config {
   store: StoreConfig;
   /** What a Redis store is asked for; of no meaning with another. */
   redis: RedisConfig;
+  /** Processes that serve, at least 1. */
+  workers: number;
   keys: {
     prefix: string;
     /** Newest first, at least one, each of at least 32 characters; so is `seal`. */
@@ -146,7 +149,9 @@ export const writtenSchema = z.strictObject({
       'Folder of the embedded store, or a Redis URL that replicas share: redis://, redis+sentinel://, redis+cluster://, rediss:// for TLS.',
     ),
   redis: redisSchema.prefault({}).describe('With a Redis store: how it is used.'),
-  workers: z.literal(1).optional().describe('Processes on this machine.'),
+  workers: meaning(z.union([z.int(), z.string()]), readWorkers)
+    .prefault(1)
+    .describe('Processes on this machine that serve, sharing the listeners; 0 = one for each core.'),
   keys: keysSchema.describe('Agent keys.'),
   scopes: z
     .strictObject({ hierarchy: hierarchy.prefault(['read', 'trade', 'manage']).describe('Actions, each including those before it.') })

@@ -34,12 +34,14 @@ export function listen(options: {
   first?: (client: { incoming: IncomingMessage; outgoing: ServerResponse }) => Promise<void> | undefined;
   host: string;
   port: number;
+  /** Whether other processes listen there too, and the system deals connections among them. */
+  reusePort?: boolean | undefined;
   limits: ListenLimits;
   unread: AnswerUnread;
   /** Requests that may leave HTTP. Without it none may. */
   mayUpgrade?: (incoming: IncomingMessage) => boolean;
 }): Promise<Listener> {
-  const { fetch, first, host, port, limits, unread, mayUpgrade = () => false } = options;
+  const { fetch, first, host, port, reusePort = false, limits, unread, mayUpgrade = () => false } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Listener>();
   const answer = getRequestListener(fetch, {
     overrideGlobalObjects: false,
@@ -71,7 +73,7 @@ export function listen(options: {
   answerUnreadRequests(server, unread);
   server.maxConnections = limits.connectionsMax;
   server.once('error', (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
-  server.listen(port, host, () => {
+  server.listen({ port, host, reusePort }, () => {
     const { address, family, port: chosen } = server.address() as AddressInfo;
     resolve({
       url: `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`,

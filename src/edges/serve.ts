@@ -20,6 +20,8 @@ export interface Served extends Omit<DataEdge, 'clientAddress' | 'api' | 'draini
     readonly admin: { readonly host: string; readonly port: number };
     readonly trustedProxies: readonly string[];
   };
+  /** Whether other processes listen at the same places. */
+  readonly reusePort: boolean;
   readonly limits: { headerBytesMax: number; headersTimeoutMs: number; bodyTimeoutMs: number; connectionsPerAddressMax: number };
   readonly connections: ConnectionBounds;
   readonly load: Load;
@@ -56,6 +58,7 @@ export async function openListeners(served: Served): Promise<Serving> {
   const admin = await listen({
     fetch: adminApp({ ...served, api, notReady }).fetch as Fetch,
     ...served.listen.admin,
+    reusePort: served.reusePort,
     limits: { ...served.limits, connectionsMax: served.connections.admin },
     unread: unreadProblem,
   });
@@ -66,6 +69,7 @@ export async function openListeners(served: Served): Promise<Serving> {
       fetch: dataApp(edge).fetch as Fetch,
       mayUpgrade: asksForWebsocket,
       ...served.listen.mcp,
+      reusePort: served.reusePort,
       limits: { ...served.limits, connectionsMax: served.connections.data },
       unread(status, address) {
         served.api.tally.count('INVALID_MESSAGE', address);

@@ -17,7 +17,7 @@ export interface Store {
   readonly replays: Replays;
   readonly pins: Pins;
   readonly duties: Duties;
-  /** Counts shared by every replica; absent where there is one process, which counts for itself. */
+  /** Counts shared by every replica; absent where the gateway is alone and counts for itself. */
   readonly throttle?: Throttle;
   /** Why nothing can be admitted now, in words for an operator and without a secret; undefined while the store answers. */
   trouble(): string | undefined;

@@ -13,8 +13,6 @@ const expected: Record<string, string | string[]> = {
   'absent-arguments-full.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-arguments-metadata.yaml': '1:12 journal.arguments: has a value that is not supported (hint: not in this build; use hash or none)',
   'absent-tls.yaml': '1:11 listen.tls: is not supported (hint: not in this build; end TLS in a reverse proxy in front of keygate)',
-  'absent-workers.yaml':
-    '1:1 workers: has a value that is not supported (hint: not in this build; one process serves this machine; remove the setting)',
   'agent-name-reserved.yaml': '1:11 agents.connect: is a reserved name (hint: choose another name than mcp, sse, api, connect)',
   'agent-name-taken.yaml':
     '1:11 agents.wiki: has a name that an upstream has already (hint: rename one of the two: they share /mcp/<name>)',
@@ -299,6 +297,18 @@ const expected: Record<string, string | string[]> = {
   'webhook-twice.yaml': '1:1 webhooks: names the same url twice (hint: put the kinds of both in one)',
   'webhook-url.yaml': '1:14 webhooks[0].url: must be an http or https URL',
   'webhook-user.yaml': '1:14 webhooks[0].url: must not contain a user name or password',
+  'workers-bodies.yaml':
+    '2:11 limits.bodiesBytesMax: leaves each of 8 workers less than one body of limits.bodyBytesMax (hint: raise it, or have fewer workers)',
+  'workers-command.yaml':
+    '3:11 upstreams.wiki.command: starts a server for one process, and 2 workers would each have one of their own (hint: set workers: 1, or start the server with Streamable HTTP and give its url)',
+  'workers-limit.yaml':
+    '2:11 limits.requestsMax: is less than the number of workers, 8, and each has its share of it (hint: at least 8, or fewer workers)',
+  'workers-list.yaml': '1:1 workers: must be a number or a string',
+  'workers-many.yaml': '1:1 workers: must be a whole number from 0 to 1024 (hint: 0 is one for each core)',
+  'workers-sse.yaml':
+    '5:5 upstreams.wiki.transport: has its sessions in one process, and there are 2 workers (hint: set workers: 1, or use transport: http where the server has it)',
+  'workers-upstream-limit.yaml':
+    '5:15 upstreams.wiki.limits.concurrencyMax: is less than the number of workers, 8, and each has its share of it (hint: at least 8, or fewer workers)',
   'yaml-1.1.yaml': '1:1: asks for another YAML version than 1.2',
 };
 

@@ -38,6 +38,7 @@ describe('the default configuration', () => {
       publicUrl: 'http://127.0.0.1:8080',
       store: { kind: 'folder', folder: join(cwd, 'var') },
       redis: { durability: 'server', replicas: 1, commandTimeoutMs: 2000 },
+      workers: 1,
       keys: {
         prefix: 'kg',
         peppers: ['p'.repeat(40)],

@@ -71,11 +71,7 @@ export const attacks: readonly Attack[] = [
   { number: 'A48', what: 'Redis killed with an AOF of everysec' },
   { number: 'A49', what: 'Upstreams that refuse, hang, reset, lie or flood' },
   { number: 'A50', what: 'A sink of records that hangs' },
-  {
-    number: 'A51',
-    what: 'One process of several killed',
-    missing: 'No `workers`: processes of one machine are replicas on one Redis here.',
-  },
+  { number: 'A51', what: 'One process of several killed' },
   { number: 'A52', what: 'Broken configuration while running' },
   { number: 'A53', what: 'No file descriptors left' },
   { number: 'A54', what: 'Thousands of idle streams and connections' },

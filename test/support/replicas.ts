@@ -25,6 +25,8 @@ export interface Replicas {
   mint(request: Record<string, unknown>, at?: number): Promise<MintedKey>;
   /** Opens an account and credits it. @param amount decimal */
   fund(account: string, amount: string): Promise<void>;
+  /** Changes members of the configuration that the gateways were started with. */
+  configure(change: (config: Record<string, unknown>) => Record<string, unknown>): Promise<void>;
   /** Runs one command of the command line to its end. */
   cli(...args: string[]): Promise<CommandEnd>;
   /** The whole journal, by `keygate journal export`. */
@@ -65,9 +67,10 @@ interface CommandEnd {
 
 /**
  * Makes a folder with the configuration and the secrets of `keygate init`, then starts gateways.
- * @param options.store  a Redis URL
+ * @param options.store  a Redis URL, or a folder, of which there is one gateway
  * @param options.price  of every tool of the upstream `up`, decimal
  * @param options.config  more members of the configuration
+ * @param options.args  more arguments of `keygate serve`
  */
 export async function startReplicas(options: {
   store: string;
@@ -75,20 +78,22 @@ export async function startReplicas(options: {
   price: string;
   count: number;
   config?: Record<string, unknown>;
+  args?: readonly string[];
 }): Promise<Replicas> {
-  const { store, upstreamUrl, price, count, config } = options;
+  const { store, upstreamUrl, price, count, config, args = [] } = options;
   const folder = await mkdtemp(join(tmpdir(), 'keygate-replicas-'));
   const configFile = join(folder, 'keygate.json');
   const grants = { scope: 'read:up', price };
   const up = { url: upstreamUrl, environment: 'live', tools: [{ match: '*', ...grants }], pinning: { mode: 'off' } };
   const listen = { mcp: '127.0.0.1:0', admin: '127.0.0.1:0' };
-  await writeFile(configFile, JSON.stringify({ listen, store, upstreams: { up }, ...config }, null, 2));
-  const cli: Replicas['cli'] = (...args) => runCommand([main, ...args, '--config', configFile], folder);
+  const written: Record<string, unknown> = { listen, store, upstreams: { up }, ...config };
+  await writeFile(configFile, JSON.stringify(written, null, 2));
+  const cli: Replicas['cli'] = (...line) => runCommand([main, ...line, '--config', configFile], folder);
   const all: Replica[] = [];
   const started: StartedProcess[] = [];
 
   const launch = async () => {
-    const { child, replica } = await launchReplica({ configFile, folder });
+    const { child, replica } = await launchReplica({ configFile, folder, args });
     started.push(child);
     return replica;
   };
@@ -130,6 +135,9 @@ export async function startReplicas(options: {
       all[at] = replica;
       return replica;
     },
+    async configure(change) {
+      await writeFile(configFile, JSON.stringify({ ...written, ...change(written) }, null, 2));
+    },
     async mint(request, at) {
       const body = { name: 'key of a test', scopes: ['read:up'], ...request };
       const { id, key } = await done({ verb: 'POST', path: '/keys/mint', body }, at);
@@ -149,14 +157,14 @@ export async function startReplicas(options: {
   };
 }
 
-async function launchReplica({ configFile, folder }: { configFile: string; folder: string }) {
-  const args = [main, 'serve', '--config', configFile];
-  const child = await startProcess(process.execPath, args, { cwd: folder, ready: /"keygate is serving"/, readyMsMax: 30_000 });
-  const line = child
+async function launchReplica({ configFile, folder, args }: { configFile: string; folder: string; args: readonly string[] }) {
+  const line = [main, 'serve', '--config', configFile, ...args];
+  const child = await startProcess(process.execPath, line, { cwd: folder, ready: /"keygate is serving"/, readyMsMax: 60_000 });
+  const told = child
     .stderr()
     .split('\n')
     .find((each) => each.includes('"keygate is serving"'));
-  const { mcp = '', admin = '' } = JSON.parse(line ?? '{}') as { mcp?: string; admin?: string };
+  const { mcp = '', admin = '' } = JSON.parse(told ?? '{}') as { mcp?: string; admin?: string };
   const caller = openCaller(mcp);
   void child.exited.then(() => caller.close());
   const replica: Replica = { ...child, mcpUrl: mcp, adminUrl: admin, call: caller.call };

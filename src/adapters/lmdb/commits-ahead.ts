@@ -49,7 +49,7 @@ interface Options {
 }
 
 /**
- * Commits of the process that alone serves from a store (ADR 0018). Acts whose changes can be told as text are done in memory as they come; what they
+ * Commits of the process that alone serves from a store (ADR 0020). Acts whose changes can be told as text are done in memory as they come; what they
  * changed goes to the disk in groups, to the file ahead, and they are told once it is there. LMDB's own commit follows some milliseconds later, for all of them together. Other acts
  * end the round: they are done in that commit, and told when it is on the disk. So are acts that the file ahead has no room for, or cannot take. Where another process committed
  * meanwhile, all that was told is in its commit, and what was not is done anew on top of that.

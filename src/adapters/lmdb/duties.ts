@@ -1,15 +1,38 @@
+import type { Clock } from '../../ports/clock.ts';
 import type { Duties } from '../../ports/duties.ts';
 import type { Tables } from './tables.ts';
 
+/** Who holds a duty, and until when (ms since the epoch). */
+interface Held {
+  readonly instance: string;
+  readonly until: number;
+}
+
+/** One of several processes that serve for one gateway. */
+interface Among {
+  readonly instance: string;
+  /** Whether a process life still serves from the store. */
+  readonly serves: (instance: string) => boolean;
+  readonly clock: Clock;
+}
+
 /**
- * The duties port on LMDB. A store has one gateway process, so every duty is that one's for as long as it serves, and nobody's otherwise.
- * @param options.isGateway  whether this process life is the gateway now
+ * The duties port on LMDB. Where a gateway is one process every duty is that one's for as long as it serves, and nobody's otherwise; several that
+ * serve for one gateway lease them from each other, and what one that was killed held is free at once.
+ * @param options.isGateway  whether this process life is the gateway now, or serves for it
+ * @param options.among  absent where a gateway is one process
  */
-export function createDuties({ tables, isGateway }: { tables: Tables; isGateway: () => boolean }): Duties {
+export function createDuties(options: { tables: Tables; isGateway: () => boolean; among?: Among | undefined }): Duties {
+  const { tables, isGateway, among } = options;
   const progress = (name: string): number => (tables.meta.get(`progress ${name}`) as number | undefined) ?? 0;
   return {
-    hold: async () => isGateway(),
-    release: async () => undefined,
+    hold: async (name, ms) => isGateway() && (!among || (await leased(tables, { ...among, name, ms }))),
+    release: async (name) => {
+      if (!among || heldBy(tables, name)?.instance !== among.instance) return;
+      await tables.commit(() => {
+        if (heldBy(tables, name)?.instance === among.instance) tables.meta.remove(`duty ${name}`);
+      });
+    },
     progress: async (name) => {
       await tables.readable();
       return progress(name);
@@ -21,4 +44,23 @@ export function createDuties({ tables, isGateway }: { tables: Tables; isGateway:
       });
     },
   };
+}
+
+/** Looks before it writes: most rounds find that the duty is another's. */
+async function leased(tables: Tables, lease: Among & { name: string; ms: number }): Promise<boolean> {
+  const { name, ms, instance, serves, clock } = lease;
+  const isFree = (): boolean => {
+    const held = heldBy(tables, name);
+    return !held || held.instance === instance || held.until <= clock.now() || !serves(held.instance);
+  };
+  if (!isFree()) return false;
+  return await tables.commit(() => {
+    if (!isFree()) return false;
+    tables.meta.put(`duty ${name}`, { instance, until: clock.now() + ms } satisfies Held);
+    return true;
+  });
+}
+
+function heldBy(tables: Tables, name: string): Held | undefined {
+  return tables.meta.get(`duty ${name}`) as Held | undefined;
 }

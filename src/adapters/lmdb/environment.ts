@@ -32,7 +32,7 @@ const troubleMs = 10_000;
 
 /**
  * Opens the environment in `folder` (created with mode 0600 files; the folder must exist).
- * @param options.alone whether no other process serves from the store, so that its changes may go ahead of LMDB's commits (ADR 0018)
+ * @param options.alone whether no other process serves from the store, so that its changes may go ahead of LMDB's commits (ADR 0020)
  */
 export function openEnvironment(folder: string, { clock, alone }: { clock: Clock; alone: boolean }): Environment {
   const root = open(options(folder));

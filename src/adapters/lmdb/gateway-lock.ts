@@ -11,18 +11,39 @@ export interface Claim {
   readonly instance: string;
 }
 
+/** The gateway of a store: the process that has the claim, and those that serve for it where it has several do so. */
+interface Gateway extends Claim {
+  readonly workers?: readonly Claim[];
+}
+
+/** One of the processes that serve for a gateway. */
+export interface Worker {
+  /** The instance that the gateway's claim is of. */
+  readonly gateway: string;
+}
+
 /**
  * Makes this process life the store's one gateway; in force until released or until the process is gone. Meant for one machine and
  * one process-id namespace: containers that share the folder do not see each other's processes (nor does LMDB's own reader table).
- * @throws Error where another live gateway holds the store
+ * @param worker  it serves for a gateway instead, which must have the claim
+ * @throws Error where another live gateway holds the store, or a worker that outlived its own; for a worker, where its gateway does not
  */
-export async function claimGateway(tables: Tables, instance: string): Promise<void> {
+export async function claimGateway(tables: Tables, instance: string, worker?: Worker): Promise<void> {
   const mine: Claim = { pid: process.pid, startTicks: startTicksOf(process.pid), bootId: bootId(), instance };
   await tables.commit(() => {
-    const holder = tables.meta.get('gateway') as Claim | undefined;
-    if (holder && holder.instance !== instance && isAlive(holder, mine.bootId)) {
+    const holder = holderOf(tables);
+    if (worker) {
+      if (holder?.instance !== worker.gateway || !isAlive(holder, mine.bootId)) {
+        throw new Error('The gateway that this process works for does not serve from this store any more.');
+      }
+      const others = (holder.workers ?? []).filter((other) => isAlive(other, mine.bootId));
+      tables.meta.put('gateway', { ...holder, workers: [...others, mine] } satisfies Gateway);
+      return;
+    }
+    const pid = holder && holder.instance !== instance ? aliveOf(holder, mine.bootId)[0]?.pid : undefined;
+    if (pid !== undefined) {
       throw new Error(
-        `Another gateway (process ${holder.pid}) is serving from this store. Stop it first, or give this gateway a store of its own; ` +
+        `Another gateway (process ${pid}) is serving from this store. Stop it first, or give this gateway a store of its own; ` +
           'several gateways can share a Redis store.',
       );
     }
@@ -30,20 +51,43 @@ export async function claimGateway(tables: Tables, instance: string): Promise<vo
   });
 }
 
-/** The process of the gateway that serves from the store, or undefined. */
+/** A process of the gateway that serves from the store, or undefined. */
 export function servingProcess(tables: Tables): number | undefined {
-  const holder = tables.meta.get('gateway') as Claim | undefined;
-  return holder && isAlive(holder, bootId()) ? holder.pid : undefined;
+  return servingNow(tables)[0]?.pid;
 }
 
-/** Whether this process life has the claim now. */
+/** The process lives that serve from the store now, the one with the claim first. */
+export function servingNow(tables: Tables): Claim[] {
+  const holder = holderOf(tables);
+  return holder ? aliveOf(holder, bootId()) : [];
+}
+
+/** Whether this process life has the claim now, or serves for the one that has. */
 export function isGateway(tables: Tables, instance: string): boolean {
-  return (tables.meta.get('gateway') as Claim | undefined)?.instance === instance;
+  const holder = holderOf(tables);
+  return holder !== undefined && lives(holder).some((life) => life.instance === instance);
 }
 
-/** Gives the claim up where this process life has it, to be run inside one commit. */
+/** Gives the claim up where this process life has it, or stops serving for it; to be run inside one commit. */
 export function releaseGateway(tables: Tables, instance: string): void {
-  if (isGateway(tables, instance)) tables.meta.remove('gateway');
+  const holder = holderOf(tables);
+  if (holder?.instance === instance) tables.meta.remove('gateway');
+  else if (holder?.workers?.some((worker) => worker.instance === instance)) {
+    tables.meta.put('gateway', { ...holder, workers: holder.workers.filter((worker) => worker.instance !== instance) } satisfies Gateway);
+  }
+}
+
+function holderOf(tables: Tables): Gateway | undefined {
+  return tables.meta.get('gateway') as Gateway | undefined;
+}
+
+function lives(holder: Gateway): Claim[] {
+  const { workers = [], ...own } = holder;
+  return [own, ...workers];
+}
+
+function aliveOf(holder: Gateway, bootIdNow: string): Claim[] {
+  return lives(holder).filter((life) => isAlive(life, bootIdNow));
 }
 
 function isAlive(holder: Claim, bootIdNow: string): boolean {

@@ -14,6 +14,7 @@ import { rememberForTurn } from './turn-memo.ts';
  * The keyring port on LMDB. Reads come from memory-mapped pages, as of this turn of the event loop or newer, and so does the epoch: what another
  * process committed is seen at the next read, and any change anywhere makes everything that was read before it stale. So there is nothing to
  * be told of, and nobody to wait for: the one gateway of the machine has acted on a change as soon as it reads, and its rounds read every second.
+ * Several workers of one gateway tell each other beside this.
  */
 export function createKeyring({ tables, clock }: { tables: Tables; clock: Clock }): Keyring {
   const epoch = rememberForTurn(() => readEpoch(tables));

@@ -9,7 +9,7 @@ import { dump } from './dump.ts';
 import { createDuties } from './duties.ts';
 import { dataFile, type Environment, openEnvironment } from './environment.ts';
 import { createFactors } from './factors.ts';
-import { claimGateway, isGateway, releaseGateway } from './gateway-lock.ts';
+import { claimGateway, isGateway, releaseGateway, servingNow, type Worker } from './gateway-lock.ts';
 import { createJournal, type Signer } from './journal.ts';
 import { createKeyring } from './keyring.ts';
 import { createLedger } from './ledger.ts';
@@ -34,7 +34,8 @@ const schemaVersionsBefore: readonly unknown[] = [2, 3, 4, 5];
  * Local disks only. A process opens a store once.
  * @param options.instance  names this process life in the holds it takes; never used twice
  * @param options.serving  claims the gateway lock, then captures every hold that an earlier process life left behind
- * @param options.alone  whether the gateway is one process, whose changes then go ahead of LMDB's commits (ADR 0018); as `serving` unless said
+ * @param options.worker  serves for a gateway that has the lock, as one of several processes
+ * @param options.alone  whether the gateway is one process, whose changes then go ahead of LMDB's commits (ADR 0020); so it is unless said
  * @param options.thresholds  percentages at which limits are reported in the journal, in rising order; asked anew by every commit
  * @throws Error where a file is damaged or missing, the schema is another, or another gateway is serving. Nothing is ever reset.
  */
@@ -45,21 +46,22 @@ export async function openStore(options: {
   signer: Signer;
   instance: string;
   serving: boolean;
+  worker?: Worker | undefined;
   alone?: boolean;
   thresholds: () => readonly number[];
 }): Promise<Store> {
-  const { folder, clock, calendar, signer, instance, serving, alone = serving, thresholds } = options;
-  const environment = openFolder(folder, { clock, alone });
+  const { folder, clock, calendar, signer, instance, serving, worker, alone = true, thresholds } = options;
+  const environment = openFolder(folder, { clock, alone: alone && serving && !worker });
   const { tables } = environment;
   try {
     await checkSchema(tables);
     requireWhole(tables, folder);
     if (!existsSync(manifestFile(folder))) writeFileSync(manifestFile(folder), '', { mode: 0o600, flag: 'a' });
     if (serving) {
-      await claimGateway(tables, instance);
+      await claimGateway(tables, instance, worker);
       // Once more: an import asks for gateways after it has set its mark.
       requireWhole(tables, folder);
-      await captureOrphans(tables, { instance, thresholds, now: clock.now() });
+      await captureOrphans(tables, { thresholds, now: clock.now() });
     }
   } catch (error) {
     await environment.close();
@@ -73,12 +75,15 @@ export async function openStore(options: {
     factors: createFactors({ tables, clock }),
     replays: createReplays(tables),
     pins: createPins({ tables, clock }),
-    duties: createDuties({ tables, isGateway: () => isGateway(tables, instance) }),
+    duties: createDuties({
+      ...{ tables, isGateway: () => isGateway(tables, instance) },
+      among: worker && { instance, clock, serves: (life) => servingNow(tables).some((serving) => serving.instance === life) },
+    }),
     trouble: environment.trouble,
     dump: (options) => dump(tables, options),
     restore: (restoring) => restore(tables, manifest, restoring),
     claimGateway: async () => {
-      await claimGateway(tables, instance);
+      await claimGateway(tables, instance, worker);
       requireWhole(tables, folder);
     },
     fingerprint: (name, value) => keepFingerprint(tables, name, value),
@@ -117,12 +122,18 @@ async function checkSchema(tables: Tables): Promise<void> {
   });
 }
 
-/** There is one gateway, so a hold of another process life has nobody left to settle it. */
-async function captureOrphans(tables: Tables, options: Pick<LedgerTerms, 'thresholds'> & { instance: string; now: number }): Promise<void> {
-  const { instance, thresholds, now } = options;
-  const orphans = orphanedHolds(tables, (owner) => owner !== instance);
+/** Whoever serves has said so in the store, so a hold of any other process life has nobody left to settle it. */
+async function captureOrphans(tables: Tables, { thresholds, now }: Pick<LedgerTerms, 'thresholds'> & { now: number }): Promise<void> {
+  const serving = () => new Set(servingNow(tables).map(({ instance }) => instance));
+  const seen = serving();
+  const orphans = orphanedHolds(tables, (owner) => !seen.has(owner));
   for (let from = 0; from < orphans.length; from += sweepBatchMax) {
-    await tables.commit(() => captureHolds(tables, orphans.slice(from, from + sweepBatchMax), { thresholds, now }));
+    await tables.commit(() => {
+      // Another worker may have begun to serve since.
+      const owners = serving();
+      const still = orphans.slice(from, from + sweepBatchMax).filter((id) => !owners.has(tables.holds.get(id)?.owner ?? ''));
+      return captureHolds(tables, still, { thresholds, now });
+    });
   }
 }
 

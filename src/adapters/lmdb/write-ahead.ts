@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 
 /**
- * The file in which changes are on the disk before LMDB commits them (ADR 0018). It is of a fixed size and written from its front, again and again, so a
+ * The file in which changes are on the disk before LMDB commits them (ADR 0020). It is of a fixed size and written from its front, again and again, so a
  * flush writes the pages that changed and nothing about the file. Groups of changes lie one after the other, each at the beginning of a page, so that writing one never
  * writes a page of one before it anew. Each names the mark of the commit that it goes on from (its base): once the store has another mark, they
  * say nothing any more.

@@ -31,6 +31,7 @@ function summaryOf(config: Config) {
   return {
     listen: { mcp: config.listen.mcp, admin: config.listen.admin },
     publicUrl: config.publicUrl,
+    workers: config.workers,
     store: placeOf(config.store),
     upstreams: Object.values(config.upstreams).map((upstream) => ({
       name: upstream.name,
@@ -51,6 +52,7 @@ function summaryText(file: string, config: Config): string {
     ['mcp', address(config.listen.mcp)],
     ['admin', address(config.listen.admin)],
     ['public url', config.publicUrl],
+    ...(config.workers === 1 ? [] : [['workers', String(config.workers)] as [string, string]]),
     ['store', placeOf(config.store)],
     ...Object.values(config.upstreams).map((upstream): [string, string] => {
       const rules = rulesOf(upstream);

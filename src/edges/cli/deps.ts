@@ -33,8 +33,11 @@ export interface CliDeps {
   openDryRuns(options: { configFile: string }): Promise<{ dryRuns: DryRuns; close(): Promise<void> }>;
   /** The rules of the configuration, without its store. @throws CommandFailure where the configuration has problems */
   openRules(options: { configFile: string }): Promise<RuleBench>;
-  /** Serves until told to stop; resolves to the exit code. @throws CommandFailure as openAuthority does */
-  serve(options: { configFile: string }): Promise<number>;
+  /**
+   * Serves until told to stop; resolves to the exit code. @throws CommandFailure as openAuthority does
+   * @param options.workers in place of those configured; 0 = one for each core
+   */
+  serve(options: { configFile: string; workers?: number }): Promise<number>;
   /** Serves a demonstration with upstreams of its own; resolves to the exit code. */
   demo(options: { configFile: string; json: boolean }): Promise<number>;
   /** Writes exactly this text to standard output. A promise resolves once more may be written. */

@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import { notInThisBuild } from './failure.ts';
 import { wholeNumber } from './parse-options.ts';
 import type { Registrar } from './shell.ts';
 
@@ -7,11 +6,12 @@ export function addServe(program: Command, registrar: Registrar): void {
   program
     .command('serve')
     .description('serve MCP and the admin listener until told to stop')
-    .addOption(new Option('--workers <number>', 'processes on this machine').argParser(wholeNumber({ min: 0, max: 1024 })).default(1))
+    .addOption(
+      new Option('--workers <number>', 'processes on this machine; 0 = one for each core').argParser(wholeNumber({ min: 0, max: 1024 })),
+    )
     .action(
-      registrar.run(async (shell, options: { workers: number }) => {
-        if (options.workers !== 1) throw notInThisBuild('--workers other than 1');
-        return await shell.deps.serve({ configFile: shell.configFile });
+      registrar.run(async (shell, { workers }: { workers?: number }) => {
+        return await shell.deps.serve({ configFile: shell.configFile, ...(workers !== undefined && { workers }) });
       }),
     );
   program

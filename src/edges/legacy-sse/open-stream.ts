@@ -1,3 +1,4 @@
+import { Denial } from '../../domain/denial.ts';
 import { admit } from '../../stages/admit.ts';
 import { authenticate } from '../../stages/authenticate.ts';
 import { authorize } from '../../stages/authorize.ts';
@@ -17,9 +18,13 @@ import { streamBound } from './stream-bound.ts';
 export interface LegacyParts {
   readonly ports: Ports;
   readonly serve: Serve;
+  readonly alone: boolean;
   /** Open streams by their own id. */
   readonly connections: Map<string, Connection>;
 }
+
+const severalProcesses =
+  'This gateway serves from several processes, and a stream of HTTP+SSE lives in one: use Streamable HTTP at /mcp, or have it run with workers: 1.';
 
 /** Admits the stream as any other is admitted (I1), opens it, and resolves once it has ended and is settled. @param path as asked for, `/sse…` */
 export async function openStream(parts: LegacyParts, received: Received, path: string): Promise<void> {
@@ -30,6 +35,7 @@ export async function openStream(parts: LegacyParts, received: Received, path: s
     const request = await authenticate(ports, received);
     reached = request;
     const standing = stand(request);
+    if (!parts.alone) throw new Denial('UNKNOWN_ENDPOINT', { detail: severalProcesses });
     await takeRates(ports, request);
     // Where several answer, the first stands for the stream on record; each of them has its own record for whatever it is sent.
     const [first] = usableMembers(request, standing);

@@ -161,7 +161,7 @@ describe('the command line over an embedded store', () => {
     expect(good.out).toMatch(/upstream wiki +http:\/\/127\.0\.0\.1:9001\/mcp \(live, 1 rule\)\nresult +no problems\n$/);
     expect((await keygate('check --json')).document()).toMatchObject({ ok: true, upstreams: [{ name: 'wiki', rules: 1 }] });
 
-    await configure(`${configuration}      - { match: x, scope: "READ", price: "1.0000001", when: "args." }\nworkers: 3\n`);
+    await configure(`${configuration}      - { match: x, scope: "READ", price: "1.0000001", when: "args." }\nworkers: 3.5\n`);
     const bad = await keygate('check');
     expect(bad.code).toBe(1);
     expect(bad.out).toMatch(/^keygate\.yaml:9:\d+ upstreams\.wiki\.tools\[1\]\.scope/m);
