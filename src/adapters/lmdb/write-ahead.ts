@@ -52,14 +52,23 @@ export function openWriteAhead(path: string, isNow: (base: string) => boolean): 
   /** Where the last group is, and where the next one will be. */
   let lastAt = pageBytes;
   let at = pageBytes;
-  // In this order: a fence on another base is either older than this one's, or was set after a commit on top of this one.
-  const stands = (): boolean => !isFenced(file, base) && isNow(base);
+  /** The fence as it was when this base was begun with, and where it is looked at. */
+  const before = Buffer.alloc(fenceBytes);
+  const page = Buffer.alloc(fenceBytes);
+  let free = false;
+  const stands = (): boolean => {
+    readSync(file, page, 0, fenceBytes, 0);
+    return free && page.equals(before);
+  };
   return {
     begin(of) {
       base = of;
       index = 0;
       certain = 0;
       at = pageBytes;
+      // In this order: whoever fences this base from now on changes the page, and whoever did before has either not committed yet, or the store has another mark.
+      readSync(file, before, 0, fenceBytes, 0);
+      free = !names(before, base) && isNow(base);
     },
     async append(text) {
       const bytes = Buffer.byteLength(text);
@@ -108,10 +117,8 @@ export function fenceAhead(path: string, base: string): string[] {
 
 const fenceBytes = 256;
 
-/** A fence that cannot be read, because it is being written, is one. */
-function isFenced(file: number, base: string): boolean {
-  const page = Buffer.alloc(fenceBytes);
-  readSync(file, page, 0, page.length, 0);
+/** Whether a fence is on this base. One that cannot be read, because it is being written, may be. */
+function names(page: Buffer, base: string): boolean {
   if (page[0] === 0) return false;
   try {
     const [of, sum] = JSON.parse(page.toString('utf8', 0, page.indexOf('\n'))) as [string, number];

@@ -71,10 +71,9 @@ test('a group that is not whole ends what is read', async () => {
 });
 
 test('once another process commits on top of a base, no group of it stands; that process gets those that were written before', async () => {
+  fenceAhead(path, 'another');
   const ahead = open();
-  await ahead.append('before');
-  expect(fenceAhead(path, 'another')).toEqual([]);
-  expect([ahead.stands(), await ahead.append('between')]).toEqual([true, 'stands']);
+  expect([await ahead.append('before'), ahead.stands(), await ahead.append('between')]).toEqual(['stands', true, 'stands']);
   expect(fenceAhead(path, 'one')).toEqual(['before', 'between']);
   expect([ahead.stands(), await ahead.append('after')]).toEqual([false, 'fenced']);
   expect(ahead.texts('one')).toEqual(['before', 'between']);
@@ -90,16 +89,26 @@ test('nor once the store has another mark, whoever fenced last', async () => {
   now = 'two';
   fenceAhead(path, 'two');
   expect([ahead.stands(), await ahead.append('late')]).toEqual([false, 'fenced']);
+  // Neither does one that begins with what the store no longer is.
+  ahead.begin('one');
+  expect([ahead.stands(), await ahead.append('later')]).toEqual([false, 'fenced']);
+  ahead.begin('two');
+  // That fence may be of a process that is about to commit.
+  expect(ahead.stands()).toBe(false);
+  now = 'three';
+  ahead.begin('three');
+  expect(ahead.stands()).toBe(true);
 });
 
-test('a fence that cannot be read is one', async () => {
+test('a fence that cannot be read may be on any base', () => {
   const ahead = open();
   fenceAhead(path, 'another');
-  for (const [at, text] of [
-    [2, 'x'],
-    [0, 'x'],
-  ] as const) {
-    writeSync(openSync(path, 'r+'), text, at);
+  ahead.begin('one');
+  expect(ahead.stands()).toBe(true);
+  const file = openSync(path, 'r+');
+  for (const at of [2, 0]) {
+    writeSync(file, 'x', at);
+    ahead.begin('one');
     expect(ahead.stands()).toBe(false);
   }
 });
