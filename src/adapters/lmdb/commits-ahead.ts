@@ -1,5 +1,7 @@
 import type { Clock } from '../../ports/clock.ts';
-import { type Act, type Commit, commitActsMax, type Done, doAct, laterByTimer, patienceMs, tell } from './commits.ts';
+import { type Closing, commitRound, type Round } from './commit-round.ts';
+import { type Act, type Commit, type Done, doAct, laterByTimer, tell } from './commits.ts';
+import { GroupTimes } from './group-times.ts';
 import { NeedsTransaction, type Rounds } from './rounds.ts';
 import type { WriteAhead } from './write-ahead.ts';
 
@@ -8,31 +10,6 @@ const tickMs = 10;
 
 /** After so many times that, a round is committed whatever goes on: other processes see nothing of it before. */
 const roundTicksMax = 5;
-
-/** Where so many acts that somebody waits for are to be expected in that time, a group waits it for company (ADR 0016). */
-const lingerActsMin = 8;
-const lingerMsMax = 2;
-
-/** The share of the last group in how many acts are expected. */
-const freshShare = 0.3;
-
-/** An act that was done, and the group that it went to the file ahead with, if any. */
-interface Closing {
-  readonly done: Done;
-  readonly group?: number;
-}
-
-/** A round of acts in memory. */
-interface Open {
-  /** Acts that are told when it is committed. */
-  closing: Closing[];
-  /** Groups that were written. */
-  groups: number;
-  /** The one that is on its way to the disk. */
-  writing: Closing[] | undefined;
-  /** How it ended; what went wrong, or that it was kept. */
-  outcome?: { readonly fault: unknown } | 'kept';
-}
 
 interface Options {
   /** Runs a body inside one transaction; rejects where it could not be committed. */
@@ -60,19 +37,17 @@ export class AheadCommits {
   private waiting: Act[] = [];
   /** Acts that were done in the open round and are not on their way to the disk. */
   private undurable: Done[] = [];
-  private open: Open | undefined;
+  private open: Round | undefined;
   /** The transaction that goes on; never rejects. */
   private ending: Promise<void> | undefined;
   private writing: Promise<void> | undefined;
-  private asked = false;
-  private patientAsked = false;
   private acts = 0;
-  private lastGroupAt = 0;
-  /** How many acts that somebody waits for come in a millisecond. */
-  private expected = 0;
+  private readonly times: GroupTimes;
 
   constructor(options: Options) {
     this.options = { later: laterByTimer, soon: (act) => void setImmediate(act), ...options };
+    const { clock, later } = this.options;
+    this.times = new GroupTimes({ clock, later, write: () => this.write() });
   }
 
   readonly commit: Commit = <T>(body: () => T, { patient = false, ahead = false }: { patient?: boolean; ahead?: boolean } = {}) =>
@@ -112,9 +87,9 @@ export class AheadCommits {
     else this.endBy(undefined);
   }
 
-  private opened(): Open | undefined {
+  private opened(): Round | undefined {
     if (!this.open && this.options.rounds.begin()) {
-      const open: Open = { closing: [], groups: 0, writing: undefined };
+      const open: Round = { closing: [], groups: 0, writing: undefined };
       this.open = open;
       this.watch(open);
     }
@@ -129,7 +104,7 @@ export class AheadCommits {
   }
 
   /** Ends the round when it was open for long, or nobody came for a while. */
-  private watch(open: Open, ticksLeft = roundTicksMax): void {
+  private watch(open: Round, ticksLeft = roundTicksMax): void {
     const { acts } = this;
     this.options.later(tickMs, () => {
       if (this.open !== open) return;
@@ -139,7 +114,7 @@ export class AheadCommits {
   }
 
   /** Commits the round: nothing more is done in it. */
-  private end(open: Open): void {
+  private end(open: Round): void {
     if (this.open !== open) return;
     this.open = undefined;
     open.closing.push(...this.undurable.map((done) => ({ done })));
@@ -147,82 +122,23 @@ export class AheadCommits {
     this.endBy(open);
   }
 
-  private endBy(open: Open | undefined): void {
-    this.ending = this.transact(open ?? { closing: [], groups: 0, writing: undefined }, open !== undefined).finally(() => {
+  private endBy(open: Round | undefined): void {
+    const { transaction, rounds, ahead, failed } = this.options;
+    const round = open ?? { closing: [], groups: 0, writing: undefined };
+    this.ending = commitRound(round, {
+      ...{ begun: open !== undefined, transaction, rounds, ahead, failed },
+      takeWaiting: (max) => this.waiting.splice(0, max),
+      written: () => this.writing,
+    }).finally(() => {
       this.ending = undefined;
       this.goOn();
     });
   }
 
-  /** One transaction: the end of a round, if there is one, and the acts that wait for it. */
-  private async transact(open: Open, begun: boolean): Promise<void> {
-    const { transaction, rounds, failed } = this.options;
-    let ran = false;
-    const doWaiting = (): void => {
-      for (const act of this.waiting.splice(0, commitActsMax)) open.closing.push({ done: doAct(act) });
-    };
-    try {
-      await transaction(() => {
-        ran = true;
-        if (begun && rounds.end(doWaiting)) return;
-        rounds.run(() => {
-          this.doAnew(open);
-          doWaiting();
-        });
-      });
-      open.outcome = 'kept';
-      for (const { done } of open.closing) tell(done);
-    } catch (error) {
-      const fault = await failed(error);
-      open.outcome = { fault };
-      // The next one takes in what is ahead of the store: nothing may be on its way there, nor anything that is told to have failed.
-      await this.writing;
-      this.withdraw();
-      for (const { done } of open.closing) done.act.reject(fault);
-      // Where it did not even begin, those who wait for it are told.
-      if (!ran) for (const { reject } of this.waiting.splice(0)) reject(fault);
-    }
-  }
-
-  private withdraw(): void {
-    try {
-      this.options.ahead.withdraw();
-    } catch {
-      // Neither the file nor the database can be written to: it is as it is, and whoever waits is told that it failed.
-    }
-  }
-
-  /** Another process committed meanwhile: what it did not take in is done on top of that. */
-  private doAnew(open: Open): void {
-    const taken = this.options.rounds.taken(this.options.rounds.base());
-    const all = [...(open.writing ?? []), ...open.closing];
-    open.writing = [];
-    open.closing = all.map((each) => (each.group !== undefined && each.group < taken ? each : { done: doAct(each.done.act) }));
-  }
-
   private schedule(soon = this.options.soon): void {
-    if (this.writing || this.asked || this.undurable.length === 0) return;
-    if (!this.undurable.some(({ act }) => !act.patient)) {
-      this.askPatiently();
-      return;
-    }
-    this.asked = true;
-    const write = (): void => {
-      this.asked = false;
-      this.write();
-    };
-    if (this.expected * lingerMsMax >= lingerActsMin) this.options.later(lingerMsMax, write);
-    else soon(write);
-  }
-
-  /** An act for which no client waits shares what the next one does, for a moment. */
-  private askPatiently(): void {
-    if (this.patientAsked) return;
-    this.patientAsked = true;
-    this.options.later(patienceMs, () => {
-      this.patientAsked = false;
-      this.write();
-    });
+    if (this.writing || this.undurable.length === 0) return;
+    if (this.undurable.some(({ act }) => !act.patient)) this.times.ask(soon);
+    else this.times.askPatiently();
   }
 
   /** Puts what was done since the last group on the disk. */
@@ -240,7 +156,7 @@ export class AheadCommits {
     open.groups += 1;
     const acts = this.undurable.map((done): Closing => ({ done, group }));
     this.undurable = [];
-    this.expect(acts);
+    this.times.wrote(acts.filter(({ done }) => !done.act.patient).length);
     open.writing = acts;
     this.writing = this.put(open, { text, acts }).finally(() => {
       this.writing = undefined;
@@ -250,7 +166,7 @@ export class AheadCommits {
   }
 
   /** They changed nothing, and what they saw is on the disk, as no group is on its way. */
-  private tellOf(open: Open): void {
+  private tellOf(open: Round): void {
     if (!this.options.ahead.stands()) {
       this.end(open);
       return;
@@ -259,7 +175,7 @@ export class AheadCommits {
     this.undurable = [];
   }
 
-  private async put(open: Open, { text, acts }: { text: string; acts: Closing[] }): Promise<void> {
+  private async put(open: Round, { text, acts }: { text: string; acts: Closing[] }): Promise<void> {
     // A file that fails is no end: LMDB's commit, which these acts then wait for, says whether they are kept.
     const there = await this.options.ahead.append(text).catch(() => 'failed');
     if (open.writing !== acts) return;
@@ -271,14 +187,5 @@ export class AheadCommits {
       open.closing.push(...acts);
       this.end(open);
     }
-  }
-
-  private expect(acts: readonly Closing[]): void {
-    const now = this.options.clock.monotonic();
-    const passedMs = now - this.lastGroupAt;
-    this.lastGroupAt = now;
-    if (passedMs <= 0) return;
-    const urgent = acts.reduce((count, { done }) => count + (done.act.patient ? 0 : 1), 0);
-    this.expected += freshShare * (urgent / passedMs - this.expected);
   }
 }
