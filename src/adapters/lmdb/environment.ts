@@ -103,13 +103,18 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     timeText: createTimeTexts(),
     refresh: () => root.resetReadTxn(),
   };
+  let closed: Promise<void> | undefined;
+  const closeAll = async (): Promise<void> => {
+    await commits.finish();
+    ahead?.close();
+    await root.close();
+  };
   return {
     tables,
     trouble: failures.trouble,
-    async close() {
-      await commits.finish();
-      ahead?.close();
-      await root.close();
+    close() {
+      closed ??= closeAll();
+      return closed;
     },
   };
 }

@@ -105,6 +105,9 @@ function openFolder(folder: string, options: { clock: Clock; alone: boolean }): 
   try {
     return openEnvironment(inner, options);
   } catch (error) {
+    // Of the system, about the file ahead of the database: no room, or no right.
+    if (error instanceof Error && 'syscall' in error)
+      throw new Error(`The store in ${inner} cannot be opened: ${error.message}.`, { cause: error });
     throw damaged(path, `LMDB cannot open it or its lock file (${error instanceof Error ? error.message : String(error)})`, error);
   }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -159,6 +159,23 @@ test('what a store of version 4 remembers of ended reservations still counts, an
   await taken.ledger.sweep({ now: clock.now() });
   for (const id of ['r1', 'r2', 'r3']) await expect(settle(id)).rejects.toThrow('never admitted');
   await taken.close();
+});
+
+test('a store is closed once, however often that is asked for', async () => {
+  const store = await openIn(folder, { serving: true });
+  await store.ledger.record({ kind: 'call.refused' });
+  await Promise.all([store.close(), store.close()]);
+  await store.close();
+  const again = await openIn(folder);
+  expect(await again.journal.head()).toBe(1);
+  await again.close();
+});
+
+test('a file ahead that cannot be made is told as what it is, and no damage', async () => {
+  mkdirSync(join(folder, 'store', 'ahead'), { recursive: true });
+  await expect(openIn(folder, { serving: true })).rejects.toThrow(/The store in .* cannot be opened: EISDIR/);
+  rmSync(join(folder, 'store', 'ahead'), { recursive: true });
+  await (await openIn(folder, { serving: true })).close();
 });
 
 test.each([1, 7])('a store of schema %i is refused', async (schema) => {
