@@ -22,6 +22,8 @@ import { fenceAhead, openWriteAhead, type WriteAhead } from './write-ahead.ts';
 /** The tables, and what only their owner does with them. */
 export interface Environment {
   readonly tables: Tables;
+  /** This process is the one gateway from now on, where it serves alone. */
+  claimed(): void;
   /** What went wrong with a commit a moment ago; undefined where none failed lately. */
   trouble(): string | undefined;
   close(): Promise<void>;
@@ -65,14 +67,15 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     root.resetReadTxn();
     return mark.stored() === base;
   };
+  let claimed = false;
   const ahead = alone ? openWriteAhead(aheadFile, isNow) : undefined;
   const all = createRounds({
     tables: [...Object.values(told), keys] satisfies Gathering[],
     told,
     mark,
     notes,
-    // Nobody but this process appends to a file of its own, so there is nobody to be told.
-    fence: (base) => ahead?.texts(base) ?? fenceAhead(aheadFile, base),
+    // Once the claim is this process' own nobody else appends, so there is nobody to be told.
+    fence: (base) => (ahead && claimed ? ahead.texts(base) : fenceAhead(aheadFile, base)),
     ...(ahead && { ahead: ahead.texts }),
   });
   rounds = all;
@@ -112,6 +115,9 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
   return {
     tables,
     trouble: failures.trouble,
+    claimed() {
+      claimed = true;
+    },
     close() {
       closed ??= closeAll();
       return closed;

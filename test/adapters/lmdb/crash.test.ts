@@ -85,6 +85,30 @@ test('a gateway whose changes go ahead, and two processes beside it, never pass 
   await store.close();
 }, 60_000);
 
+test('a second gateway is refused, and takes nothing from the one that serves (A59)', async () => {
+  const store = await openIn(folder);
+  await mintCaller(store, budget * 10);
+  const serving = runCaller({ folder, serving: true, calls: 3000, prefix: 'gate' });
+  let refused = 0;
+  const trying = (async () => {
+    await expect.poll(async () => (await accountsOf(store)).admitted.size, { interval: 1 }).toBeGreaterThan(0);
+    for (; refused < 40; refused += 1)
+      await expect(openIn(folder, { instance: `second${refused}`, serving: true })).rejects.toThrow('Another gateway');
+  })();
+  const { lines, code } = await serving;
+  await trying.catch((error: unknown) => {
+    // It may be done before all have been tried.
+    if (refused < 10) throw error;
+  });
+  expect(code).toBe(0);
+  const after = await accountsOf(store);
+  expect(after.journal).toMatchObject({ ok: true });
+  expect(idsSaid(lines, 'admitted').filter((id) => !after.admitted.has(id))).toEqual([]);
+  expect(idsSaid(lines, 'failed')).toEqual([]);
+  expect(after.charged).toBe(after.spent);
+  await store.close();
+}, 60_000);
+
 test('a gateway killed while another process commits: all that either was told is there, in one chain (I2, I8)', async () => {
   const store = await openIn(folder);
   await mintCaller(store, budget * 10);
