@@ -154,13 +154,13 @@ export function holdRows(under: Rows<string>, damaged: (problem: string) => Erro
     redo() {
       const lines = untold.map((id) => {
         const one = held.get(id);
-        return one ? `+${printed(one)}` : `-${id}`;
+        return one ? `+${printed(one)}` : `-${JSON.stringify(id)}`;
       });
       untold = [];
       return lines;
     },
     replay(line) {
-      if (line.startsWith('-')) return remove(line.slice(1));
+      if (line.startsWith('-')) return remove(JSON.parse(line.slice(1)) as string);
       const hold = JSON.parse(line.slice(1)) as Hold;
       put(hold.id, hold);
     },
