@@ -22,8 +22,8 @@ import { fenceAhead, openWriteAhead, type WriteAhead } from './write-ahead.ts';
 /** The tables, and what only their owner does with them. */
 export interface Environment {
   readonly tables: Tables;
-  /** This process is the one gateway from now on, where it serves alone. */
-  claimed(): void;
+  /** This process is the one gateway from now on. @param still whether it has the claim, as the store says */
+  claimed(still: () => boolean): void;
   /** What went wrong with a commit a moment ago; undefined where none failed lately. */
   trouble(): string | undefined;
   close(): Promise<void>;
@@ -67,6 +67,7 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     root.resetReadTxn();
     return mark.stored() === base;
   };
+  let hasClaim = (): boolean => false;
   let claimed = false;
   const ahead = alone ? openWriteAhead(aheadFile, isNow) : undefined;
   const all = createRounds({
@@ -75,6 +76,11 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     mark,
     notes,
     // Once the claim is this process' own nobody else appends, so there is nobody to be told.
+    mayGoAhead() {
+      // Once another process took it, whatever made it think that this one is gone, this one goes ahead no more.
+      claimed &&= hasClaim();
+      return claimed;
+    },
     fence: (base) => (ahead && claimed ? ahead.texts(base) : fenceAhead(aheadFile, base)),
     ...(ahead && { ahead: ahead.texts }),
   });
@@ -115,7 +121,8 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
   return {
     tables,
     trouble: failures.trouble,
-    claimed() {
+    claimed(still) {
+      hasClaim = still;
       claimed = true;
     },
     close() {

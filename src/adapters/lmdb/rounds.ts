@@ -11,8 +11,8 @@ export class NeedsTransaction extends Error {}
  */
 export interface Rounds {
   /**
-   * Begins a round in memory. False, and then none is begun, where there is something ahead of the store that a transaction must take in first, or where it
-   * has no mark yet.
+   * Begins a round in memory. False, and then none is begun, where this process may not go ahead, where there is something ahead of the store that a transaction
+   * must take in first, and where it has no mark yet.
    */
   begin(): boolean;
   /** The mark that the store had when this round began. */
@@ -42,6 +42,7 @@ interface Taken {
 /**
  * @param options.tables  what begins and ends with each round
  * @param options.told  those of them whose changes can be told, by a letter each
+ * @param options.mayGoAhead  asked whenever another process has committed
  * @param options.fence  says that a commit on top of a base is about to be made, and answers the texts ahead of it
  * @param options.ahead  the texts ahead of a base
  */
@@ -50,15 +51,17 @@ export function createRounds(options: {
   told: Readonly<Record<string, Redoable>>;
   mark: CommitMark;
   notes: { get(name: string): unknown; put(name: string, value: Taken): unknown };
+  mayGoAhead?: () => boolean;
   fence: (base: string) => readonly string[];
   ahead?: (base: string) => readonly string[];
 }): Rounds {
-  const { tables, told, mark, notes, fence, ahead = () => [] } = options;
+  const { tables, told, mark, notes, mayGoAhead = () => true, fence, ahead = () => [] } = options;
   const letters = Object.entries(told);
   let base = '';
   let inMemory = false;
   let anyTold = false;
   let kept = false;
+  let may = true;
 
   const beginAll = (): void => {
     // What a fault leaves half done is not what the tables remember.
@@ -96,7 +99,8 @@ export function createRounds(options: {
     begin() {
       const stored = mark.stored();
       kept = mark.stands();
-      if (stored === undefined || (!kept && ahead(stored).length > 0)) return false;
+      may = kept ? may : mayGoAhead();
+      if (!may || stored === undefined || (!kept && ahead(stored).length > 0)) return false;
       base = stored;
       inMemory = true;
       beginAll();
@@ -124,6 +128,7 @@ export function createRounds(options: {
     run(body) {
       const stored = mark.stored();
       kept = mark.stands();
+      if (!kept) may = mayGoAhead();
       inMemory = false;
       beginAll();
       let done: { readonly value: ReturnType<typeof body> } | undefined;

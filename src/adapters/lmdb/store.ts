@@ -59,7 +59,7 @@ export async function openStore(options: {
     if (!existsSync(manifestFile(folder))) writeFileSync(manifestFile(folder), '', { mode: 0o600, flag: 'a' });
     if (serving) {
       await claimGateway(tables, instance, worker);
-      environment.claimed();
+      environment.claimed(() => isGateway(tables, instance));
       // Once more: an import asks for gateways after it has set its mark.
       requireWhole(tables, folder);
       await captureOrphans(tables, { thresholds, now: clock.now() });

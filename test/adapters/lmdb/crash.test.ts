@@ -1,5 +1,8 @@
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openEnvironment } from '../../../src/adapters/lmdb/environment.ts';
+import { steppedClock } from '../../ports/subject.ts';
 import { accountsOf, idsSaid, mintCaller, runCaller } from './calling.ts';
 import { openIn, temporaryFolder } from './open.ts';
 
@@ -106,6 +109,28 @@ test('a second gateway is refused, and takes nothing from the one that serves (A
   expect(idsSaid(lines, 'admitted').filter((id) => !after.admitted.has(id))).toEqual([]);
   expect(idsSaid(lines, 'failed')).toEqual([]);
   expect(after.charged).toBe(after.spent);
+  await store.close();
+}, 60_000);
+
+test('two gateways that do not see each other’s processes, as in two containers, lose nothing that either was told (I2)', async () => {
+  const store = await openIn(folder);
+  await mintCaller(store, budget * 10);
+  const environment = openEnvironment(join(folder, 'store'), { clock: steppedClock(), alone: false });
+  const first = runCaller({ folder, serving: true, calls: 2000, prefix: 'first' });
+  await expect.poll(async () => (await accountsOf(store)).admitted.size, { interval: 1 }).toBeGreaterThan(100);
+  const { tables } = environment;
+  // So a claim looks to whoever cannot see the process.
+  await tables.commit(() => tables.meta.put('gateway', { ...(tables.meta.get('gateway') as object), startTicks: 'of another one' }));
+  const second = await runCaller({ folder, serving: true, calls: 1000, prefix: 'second' });
+  const runs = [await first, second];
+  expect(runs.map(({ code }) => code)).toEqual([0, 0]);
+  const after = await accountsOf(store);
+  expect(after.journal).toMatchObject({ ok: true });
+  const said = runs.flatMap(({ lines }) => idsSaid(lines, 'admitted'));
+  expect(said.filter((id) => !after.admitted.has(id))).toEqual([]);
+  expect(runs.flatMap(({ lines }) => idsSaid(lines, 'failed')).length).toBe(0);
+  expect(after.charged).toBe(after.spent);
+  await environment.close();
   await store.close();
 }, 60_000);
 
