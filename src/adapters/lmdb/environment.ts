@@ -75,12 +75,12 @@ export function openEnvironment(folder: string, { clock, alone }: { clock: Clock
     told,
     mark,
     notes,
-    // Once the claim is this process' own nobody else appends, so there is nobody to be told.
     mayGoAhead() {
       // Once another process took it, whatever made it think that this one is gone, this one goes ahead no more.
       claimed &&= hasClaim();
       return claimed;
     },
+    // Once the claim is this process' own nobody else appends, so there is nobody to be told.
     fence: (base) => (ahead && claimed ? ahead.texts(base) : fenceAhead(aheadFile, base)),
     ...(ahead && { ahead: ahead.texts }),
   });

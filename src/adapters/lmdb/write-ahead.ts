@@ -17,7 +17,7 @@ export interface WriteAhead {
   begin(base: string): void;
   /**
    * Puts a group behind those that there are. Resolves once it is on the disk and stands: no other process commits on top of its base without it. 'fenced' where
-   * one may do so, 'full' where there was no room and nothing was written. @throws what the system says; the group may then be there or not
+   * one may do so, and then it is there or not; 'full' where there was no room and nothing was written. @throws what the system says; the group may then be there or not
    */
   append(text: string): Promise<'stands' | 'fenced' | 'full'>;
   /** Whether no other process has committed on top of the base, nor is about to. */
@@ -74,6 +74,8 @@ export function openWriteAhead(path: string, isNow: (base: string) => boolean): 
       const bytes = Buffer.byteLength(text);
       const length = headBytes + bytes;
       if (at + length > aheadBytesMax) return 'full';
+      // Where another gateway took the claim the file is that one's by now.
+      if (!stands()) return 'fenced';
       group.write(text, headBytes);
       group.write(headOf({ base, index, bytes, sum: crc32(group.subarray(headBytes, length)) }).padEnd(headBytes));
       index += 1;

@@ -74,12 +74,16 @@ test('once another process commits on top of a base, no group of it stands; that
   fenceAhead(path, 'another');
   const ahead = open();
   expect([await ahead.append('before'), ahead.stands(), await ahead.append('between')]).toEqual(['stands', true, 'stands']);
-  expect(fenceAhead(path, 'one')).toEqual(['before', 'between']);
-  expect([ahead.stands(), await ahead.append('after')]).toEqual([false, 'fenced']);
+  const meanwhile = ahead.append('meanwhile');
+  expect(fenceAhead(path, 'one')).toEqual(['before', 'between', 'meanwhile']);
+  expect([await meanwhile, ahead.stands()]).toEqual(['fenced', false]);
   expect(ahead.texts('one')).toEqual(['before', 'between']);
   // It is there for all that, and taken back where those who wait for it are told that it failed.
-  expect(fenceAhead(path, 'one')).toEqual(['before', 'between', 'after']);
+  expect(fenceAhead(path, 'one')).toEqual(['before', 'between', 'meanwhile']);
   ahead.withdraw();
+  expect(fenceAhead(path, 'one')).toEqual(['before', 'between']);
+  // From then on nothing is written.
+  expect(await ahead.append('after')).toBe('fenced');
   expect(fenceAhead(path, 'one')).toEqual(['before', 'between']);
 });
 
