@@ -99,7 +99,8 @@ export function createRounds(options: {
     begin() {
       const stored = mark.stored();
       kept = mark.stands();
-      may = kept ? may : mayGoAhead();
+      // What was answered before may have been so for want of a claim.
+      may = (kept && may) || mayGoAhead();
       if (!may || stored === undefined || (!kept && ahead(stored).length > 0)) return false;
       base = stored;
       inMemory = true;

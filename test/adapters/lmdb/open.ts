@@ -26,9 +26,9 @@ export async function openSubject(): Promise<Subject> {
 /** Opens the store of a folder, as one process life of a gateway or of the command line. */
 export function openIn(
   folder: string,
-  changes: { instance?: string; serving?: boolean; clock?: SteppedClock; thresholds?: readonly number[] } = {},
+  changes: { instance?: string; serving?: boolean; alone?: boolean; clock?: SteppedClock; thresholds?: readonly number[] } = {},
 ): Promise<Store> {
-  const { instance = 'test-life', serving = false, clock = steppedClock(), thresholds = testThresholds } = changes;
-  const options = { folder, clock, calendar: plainCalendar, signer: testSigner(), instance, serving, thresholds: () => thresholds };
+  const { instance = 'test-life', serving = false, alone = true, clock = steppedClock(), thresholds = testThresholds } = changes;
+  const options = { folder, clock, calendar: plainCalendar, signer: testSigner(), instance, serving, alone, thresholds: () => thresholds };
   return openStore(options);
 }

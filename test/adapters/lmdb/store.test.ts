@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -159,6 +159,20 @@ test('what a store of version 4 remembers of ended reservations still counts, an
   await taken.ledger.sweep({ now: clock.now() });
   for (const id of ['r1', 'r2', 'r3']) await expect(settle(id)).rejects.toThrow('never admitted');
   await taken.close();
+});
+
+test.each([
+  { who: 'a gateway that is alone', options: { serving: true }, isAhead: true },
+  { who: 'one of several processes', options: { serving: true, alone: false }, isAhead: false },
+  { who: 'the command line', options: {}, isAhead: false },
+])('what changes goes ahead of the commit for $who: $isAhead', async ({ options, isAhead }) => {
+  const store = await openIn(folder, options);
+  await mintCaller(store, 10);
+  await store.ledger.record({ kind: 'call.refused', requestId: 'told-ahead' });
+  const file = join(folder, 'store', 'ahead');
+  expect(existsSync(file) && readFileSync(file).includes('told-ahead')).toBe(isAhead);
+  expect(await store.journal.head()).toBe(2);
+  await store.close();
 });
 
 test('a store is closed once, however often that is asked for', async () => {
