@@ -143,6 +143,8 @@ function changesOf(parts: {
       opened.configure(next.policy);
       webhooks.configure(from.webhooks);
     },
+    /** Ends what the store is at, and nothing else. */
+    letGo: () => store.close(),
     async close() {
       retries.close();
       lag.close();

@@ -163,8 +163,12 @@ async function untilEmpty(running: TurnoverMap<unknown, Promise<void>>): Promise
 export async function serveUntilStopped(options: ServeOptions): Promise<number> {
   const { log } = options;
   let reload: (() => Promise<void>) | undefined;
+  let letGo: (() => Promise<void>) | undefined;
   // Before anything is started: whoever reads that keygate serves may signal it at once, and a signal without a listener kills.
-  const stopped = untilStopped(() => void reload?.().catch((error) => log.fault('a reload failed', error)));
+  const stopped = untilStopped(
+    () => void reload?.().catch((error) => log.fault('a reload failed', error)),
+    async () => letGo?.(),
+  );
   endOnFault(log);
   const source = await openFileSource(options);
   if (source.config.workers > 1) {
@@ -175,6 +179,7 @@ export async function serveUntilStopped(options: ServeOptions): Promise<number> 
   }
   const gateway = await startFrom(source, options);
   reload = gateway.reload;
+  letGo = gateway.composed.letGo;
   log.note('keygate is serving', { mcp: gateway.mcpUrl, admin: gateway.adminUrl, upstreams: Object.keys(gateway.config.upstreams) });
   await stopped;
   log.note('draining', { running: gateway.composed.live.size });
@@ -183,12 +188,23 @@ export async function serveUntilStopped(options: ServeOptions): Promise<number> 
   return 0;
 }
 
-/** Resolves at the first SIGTERM or SIGINT. */
-export function untilStopped(onHangup: () => void): Promise<void> {
+/** What the store may take to end what it is at, in milliseconds. */
+const letGoMsMax = 1_000;
+
+/**
+ * Resolves at the first SIGTERM or SIGINT. At the second the process ends with code 1, as soon as it has let go of the store: an exit in the middle of
+ * a transaction waits for the thread that commits, which waits for this one (seen). If that takes long it is killed.
+ */
+export function untilStopped(onHangup: () => void, letGo: () => Promise<unknown> = async () => undefined): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let asked = false;
+  const leave = async (): Promise<void> => {
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), letGoMsMax);
+    await letGo().catch(() => undefined);
+    process.exit(1);
+  };
   const stop = () => {
-    if (asked) process.exit(1);
+    if (asked) void leave();
     asked = true;
     resolve();
   };
