@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -66,6 +66,7 @@ async function run(): Promise<number> {
   tell(result);
   const out = values.out ?? (earlier === undefined ? fileURLToPath(new URL('results', import.meta.url)) : undefined);
   if (out !== undefined) {
+    await mkdir(out, { recursive: true });
     await writeFile(join(out, 'cost.json'), compact(result));
     await writeFile(join(out, 'cost.md'), reportOf(result));
     await writeFile(join(out, 'cost.svg'), plotOf(result));
