@@ -24,7 +24,10 @@ export async function runDemo(given: ServeOptions & { json: boolean; out: (text:
   const made = await initialise({ paths, random: randomBytes, open: () => openAuthority(options) });
   let gateway: RunningGateway | undefined;
   // Before anything is started, so that a signal meanwhile ends what was started and nothing is left behind.
-  const stopped = untilStopped(() => void gateway?.reload().catch((error) => log.fault('a reload failed', error)));
+  const stopped = untilStopped(
+    () => void gateway?.reload().catch((error) => log.fault('a reload failed', error)),
+    async () => gateway?.composed.letGo(),
+  );
   gateway = await startGateway(options);
   const { config, composed } = gateway;
   const { store, upstreams } = config;

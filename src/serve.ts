@@ -195,7 +195,7 @@ const letGoMsMax = 1_000;
  * Resolves at the first SIGTERM or SIGINT. At the second the process ends with code 1, as soon as it has let go of the store: an exit in the middle of
  * a transaction waits for the thread that commits, which waits for this one (seen). If that takes long it is killed.
  */
-export function untilStopped(onHangup: () => void, letGo: () => Promise<unknown> = async () => undefined): Promise<void> {
+export function untilStopped(onHangup: () => void, letGo: () => Promise<unknown>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let asked = false;
   const leave = async (): Promise<void> => {
