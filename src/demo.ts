@@ -23,15 +23,15 @@ export async function runDemo(given: ServeOptions & { json: boolean; out: (text:
   if (problems.length > 0) throw configFailure(configFile, problems, cwd);
   const made = await initialise({ paths, random: randomBytes, open: () => openAuthority(options) });
   let gateway: RunningGateway | undefined;
+  let upstream: DemoUpstream | undefined;
   // Before anything is started, so that a signal meanwhile ends what was started and nothing is left behind.
   const stopped = untilStopped(
     () => void gateway?.reload().catch((error) => log.fault('a reload failed', error)),
-    async () => gateway?.composed.letGo(),
+    () => Promise.all([gateway?.composed.letGo(), upstream?.close()]),
   );
   gateway = await startGateway(options);
   const { config, composed } = gateway;
   const { store, upstreams } = config;
-  let upstream: DemoUpstream | undefined;
   try {
     upstream = await startDemoUpstream({ main: demoServerMain(), url: upstreams['demo']?.url, token: demoToken(env), log });
     const keys = await demoKeys({
