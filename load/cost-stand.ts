@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Place, preparePlace, type Served } from '../test/process/served.ts';
 import { toolCall } from '../test/support/post.ts';
-import { startProcess } from '../test/support/process.ts';
+import { type StartedProcess, startProcess } from '../test/support/process.ts';
 import { checkSums } from './correct.ts';
 import type { Way } from './measure.ts';
 
@@ -20,6 +20,11 @@ interface Sibling {
 /** The processes of a measurement, all on this machine and on loopback. Whatever was started ends with `close`. */
 export interface CostStand {
   readonly stub: Sibling;
+  /** A program of this folder that says by its output when it is ready. It can be ended before the stand is closed. */
+  startProgram(
+    file: string,
+    options: { ready: RegExp; args?: readonly string[]; env?: Record<string, string> },
+  ): Promise<StartedProcess & { end(): Promise<void> }>;
   /** A bare relay to a path of the stub. */
   startRelay(path: string): Promise<Sibling>;
   /** Where the stub answers and counts on a path. */
@@ -35,13 +40,18 @@ export interface CostStand {
 
 export async function openCostStand(): Promise<CostStand> {
   const closers: (() => Promise<unknown>)[] = [];
-  const startSibling = async (file: string, ...args: string[]): Promise<Sibling> => {
+  const startProgram: CostStand['startProgram'] = async (file, { ready, args = [], env = {} }) => {
     const program = fileURLToPath(new URL(file, import.meta.url));
-    const child = await startProcess(process.execPath, [program, ...args], { ready: /listening on \d+/ });
-    closers.push(async () => {
+    const child = await startProcess(process.execPath, [program, ...args], { ready, env });
+    const end = async (): Promise<void> => {
       child.kill('SIGKILL');
       await child.exited;
-    });
+    };
+    closers.push(end);
+    return { ...child, end };
+  };
+  const startSibling = async (file: string, ...args: string[]): Promise<Sibling> => {
+    const child = await startProgram(file, { ready: /listening on \d+/, args });
     const [, port] = await child.printed(/listening on (\d+)/);
     return { url: `http://127.0.0.1:${port}`, pid: child.pid };
   };
@@ -50,6 +60,7 @@ export async function openCostStand(): Promise<CostStand> {
   return {
     stub,
     at,
+    startProgram,
     startRelay: (path) => startSibling('bare-relay.ts', at(path)),
     async preparePlace(config) {
       const place = await preparePlace(config);

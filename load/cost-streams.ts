@@ -1,7 +1,4 @@
-import { type ClientRequest, get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { startProcess } from '../test/support/process.ts';
 import { answerOf, callBody, finish, keyedHeaders } from './cost-stand.ts';
 import { type Bench, type Found, rowsOf } from './cost-terms.ts';
 import { openUp } from './cost-up.ts';
@@ -9,24 +6,23 @@ import { anonymousBytes, type Measured, measure, type Way } from './measure.ts';
 import { alternate, type Spread, spreadOf, spreadOver } from './spread.ts';
 import { measureSteady } from './steady.ts';
 
-/** Opened at a time, so that what is measured is idle streams and not a queue of connections. */
-const openedAtOnce = 50;
 /** For the gateway to do what it does after streams have opened or closed, before anything is read. */
 const settleMs = 3_000;
 const rate = 500;
+/** Of which nothing is measured. */
+const firstStreams = 50;
 
 /** What an idle stream holds in memory, and what thousands of them do to the calls beside them. */
 export async function measureStreams(bench: Bench, counts: readonly number[]): Promise<Found> {
   const { stand, wrong, pace } = bench;
-  const program = fileURLToPath(new URL('stream-stub.ts', import.meta.url));
-  const stub = await startProcess(process.execPath, [program], { ready: /listening on \d+/ });
-  stand.onClose(async () => {
-    stub.kill('SIGKILL');
-    await stub.exited;
-  });
+  const stub = await stand.startProgram('stream-stub.ts', { ready: /listening on \d+/ });
   const [, port] = await stub.printed(/listening on (\d+)/);
   const tools = [{ match: '*', scope: 'read:up' }];
-  const upstreams = { up: { url: `http://127.0.0.1:${port}/mcp`, environment: 'live', tools } };
+  // Whoever answers the calls holds no streams: what is measured is what they do to the gateway.
+  const upstreams = {
+    up: { url: stand.at('/beside'), environment: 'live', tools },
+    streams: { url: `http://127.0.0.1:${port}/mcp`, environment: 'live', tools },
+  };
   const most = Math.max(...counts);
   const settings = { limits: { streamsMax: 2 * most, streamsPerKeyMax: 2 * most } };
   const { place, served, key, keyId } = await openUp(bench, { path: '', upstreams, settings });
@@ -35,9 +31,17 @@ export async function measureStreams(bench: Bench, counts: readonly number[]): P
   const way = (name: string, title: string): Way => ({ name, title, ...called, answer, pids: [served.pid], adminUrl: served.adminUrl });
   const answer = await answerOf(called);
 
-  const open = await openMany(url, key, openedAtOnce);
+  const holders: { end(): Promise<void> }[] = [];
+  const hold = async (count: number): Promise<void> => {
+    const args = [`${served.mcpUrl}/mcp/streams`, String(count)];
+    holders.push(await stand.startProgram('stream-holder.ts', { ready: /^open$/m, args, env: { KEYGATE_KEY: key } }));
+  };
+  const letGo = async (): Promise<void> => {
+    for (const each of holders.splice(0)) await each.end();
+  };
+  await hold(firstStreams);
   // What the first streams bring with them, such as compiled code, is not theirs; nor is what the calls leave behind.
-  for (const each of open.splice(0)) each.destroy();
+  await letGo();
   await alternate([way('warm', '')], { ...pace, rounds: 0, wrong, measure: (one) => measure(one, { ...pace, connections: 32 }) });
   const ways: Way[] = [];
   const rounds = new Map<string, readonly Measured[]>();
@@ -53,16 +57,18 @@ export async function measureStreams(bench: Bench, counts: readonly number[]): P
   await pause(settleMs);
   const before = anonymousBytes(served.pid);
   // No call between the readings, so that what calls leave behind is not taken for a stream's.
+  let open = 0;
   for (const count of counts) {
-    open.push(...(await openMany(url, key, count - open.length)));
+    await hold(count - open);
+    open = count;
     await pause(settleMs);
     measurements[`stream.${count}.bytes`] = spreadOf([(anonymousBytes(served.pid) - before) / count]);
   }
   await beside(`streams-${most}`, `${most} idle streams`);
-  for (const each of open.splice(0)) each.destroy();
+  await letGo();
   await pause(settleMs);
   await beside('streams-gone', 'no streams again');
-  wrong.push(...(await finish({ place, served }, { keyIds: [keyId], priceMicros: 0, seen: 0 })));
+  wrong.push(...(await finish({ place, served }, { keyIds: [keyId], priceMicros: 0, seen: await stand.seen('/beside') })));
 
   // The calls without streams before and after, since all else that the machine does changes meanwhile.
   const without = spreadOf([...(rounds.get('streams-0') ?? []), ...(rounds.get('streams-gone') ?? [])].map(({ p99 }) => p99)).median;
@@ -70,27 +76,4 @@ export async function measureStreams(bench: Bench, counts: readonly number[]): P
   measurements[`p99.streams.${most}/0`] = spreadOver(beneath.length, (round) => (beneath[round]?.p99 ?? Number.NaN) / without);
   const rows = rowsOf(ways, rounds, () => undefined);
   return { tables: [{ name: 'streams', title: `Idle SSE streams beside ${rate} calls a second`, rows }], measurements, absent: {} };
-}
-
-async function openMany(url: string, key: string, wanted: number): Promise<ClientRequest[]> {
-  const all: ClientRequest[] = [];
-  while (all.length < wanted) {
-    const next = Math.min(openedAtOnce, wanted - all.length);
-    all.push(...(await Promise.all(Array.from({ length: next }, () => openOne(url, key)))));
-  }
-  return all;
-}
-
-/** Resolves with the head of the answer; what comes after it is read and dropped. */
-function openOne(url: string, key: string): Promise<ClientRequest> {
-  return new Promise((resolve, reject) => {
-    const headers = { accept: 'text/event-stream', authorization: `Bearer ${key}` };
-    const request = get(url, { headers, agent: false }, (response) => {
-      // Ends with the stream, by whichever side.
-      response.on('error', () => undefined).resume();
-      if (response.statusCode === 200) resolve(request);
-      else reject(new Error(`a stream was answered ${response.statusCode}`));
-    });
-    request.on('error', reject);
-  });
 }

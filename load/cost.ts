@@ -41,8 +41,8 @@ const smokeTriesMax = 2;
 const { values } = parseArgs({
   options: {
     what: { type: 'string', default: Object.keys(parts).join() },
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '1' },
     check: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     from: { type: 'string' },
