@@ -5,7 +5,7 @@ const endToEnd = ['test/e2e/**/*.test.ts', 'test/edges/api/**/*.test.ts', 'test/
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/redis-setup.ts'],
+    globalSetup: ['test/support/redis-setup.ts', 'test/support/compile-cache-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
