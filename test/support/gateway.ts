@@ -57,7 +57,7 @@ export async function startTestGateway(
   const log = createLog({ level: 'info', destination: { write: (line: string) => void logged.push(line) } });
   const gateway = await startGateway({ configFile, env, cwd: folder, log, version: 'test' });
   const { authority } = gateway.composed.api;
-  const journal = (kind?: string) => readJournal(authority, kind);
+  const journal = followJournal(authority);
   return {
     url: gateway.mcpUrl,
     adminUrl: gateway.adminUrl,
@@ -89,18 +89,45 @@ export async function startTestGateway(
 
 /** @param from  a position; records after it are read */
 export async function readJournal(authority: Pick<Authority, 'journal'>, kind?: string, from = 0): Promise<JournalRecord[]> {
+  const { records } = await readAfter(authority, from);
+  return ofKind(records, kind);
+}
+
+/** Reads a journal that only grows: what was read before is not read again. Each call is of records committed before it; one begins when the one before has ended. */
+function followJournal(authority: Pick<Authority, 'journal'>): TestGateway['journal'] {
+  const known: JournalRecord[] = [];
+  let last = 0;
+  const readOn = async (): Promise<void> => {
+    const more = await readAfter(authority, last);
+    known.push(...more.records);
+    last = more.last;
+  };
+  let reading = Promise.resolve();
+  return async (kind) => {
+    const mine = reading.then(readOn);
+    // One that failed is told to whoever asked, and the next one begins where it did.
+    reading = mine.catch(() => undefined);
+    await mine;
+    return ofKind(known, kind);
+  };
+}
+
+async function readAfter(authority: Pick<Authority, 'journal'>, from: number): Promise<{ records: JournalRecord[]; last: number }> {
   const records: JournalRecord[] = [];
-  let after = from;
+  let last = from;
   // What was committed before now is to be read.
   await authority.journal.head();
   for (;;) {
-    const lines = await authority.journal.read({ after, limit: 1_000 });
-    const last = lines.at(-1);
-    if (!last) break;
+    const lines = await authority.journal.read({ after: last, limit: 1_000 });
+    const end = lines.at(-1);
+    if (!end) return { records, last };
     for (const { text } of lines) records.push(JSON.parse(text) as JournalRecord);
-    after = last.position;
+    last = end.position;
   }
-  return kind === undefined ? records : records.filter((record) => record.kind === kind);
+}
+
+function ofKind(records: readonly JournalRecord[], kind: string | undefined): JournalRecord[] {
+  return records.filter((record) => kind === undefined || record.kind === kind);
 }
 
 /** One upstream in configuration form, with a credential of its own. It is called however often it fails, since most tests make it fail on purpose, and without pins hears nothing but what a test sends. */
