@@ -41,12 +41,13 @@ it('an answer that is not the expected one is wrong, at saturation and at a fixe
   const full = await measure(way, { seconds: 1, connections: 2 });
   expect(full.wrong).toBeGreaterThan(full.calls / 4);
   const steady = await measureSteady(way, { rate: 100, seconds: 1 });
-  expect(steady).toMatchObject({ calls: 100, wrong: 50 });
+  // Those before it, which are not measured, are looked at all the same.
+  expect(steady).toMatchObject({ calls: 100, wrong: 100 });
 });
 
 it('a way on which nothing is answered is wrong', async () => {
   const way = await startServer((request) => void request.socket.destroy());
-  expect((await measureSteady(way, { rate: 10, seconds: 1 })).wrong).toBe(10);
+  expect((await measureSteady(way, { rate: 10, seconds: 1 })).wrong).toBe(20);
 });
 
 it('at a fixed rate a call that hangs delays no other', async () => {
