@@ -28,6 +28,7 @@ export function createDuties(options: { tables: Tables; isGateway: () => boolean
   return {
     hold: async (name, ms) => isGateway() && (!among || (await leased(tables, { ...among, name, ms }))),
     release: async (name) => {
+      tables.refresh();
       if (!among || heldBy(tables, name)?.instance !== among.instance) return;
       await tables.commit(() => {
         if (heldBy(tables, name)?.instance === among.instance) tables.meta.remove(`duty ${name}`);
@@ -46,13 +47,14 @@ export function createDuties(options: { tables: Tables; isGateway: () => boolean
   };
 }
 
-/** Looks before it writes: most rounds find that the duty is another's. */
+/** Looks before it writes, at what any of them committed last: most rounds find that the duty is another's. */
 async function leased(tables: Tables, lease: Among & { name: string; ms: number }): Promise<boolean> {
   const { name, ms, instance, serves, clock } = lease;
   const isFree = (): boolean => {
     const held = heldBy(tables, name);
     return !held || held.instance === instance || held.until <= clock.now() || !serves(held.instance);
   };
+  tables.refresh();
   if (!isFree()) return false;
   return await tables.commit(() => {
     if (!isFree()) return false;

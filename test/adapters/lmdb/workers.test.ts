@@ -60,7 +60,8 @@ describe('processes that serve for one gateway', () => {
     expect(await usage(four)).toMatchObject({ spent: 5, held: 7 });
   });
 
-  test('a duty is one of them’s until it lets it go, its time is over, or it serves no more', async () => {
+  // Each of them may have read a moment before another committed: once, that was seen in two of five runs.
+  test('a duty is one of them’s until it lets it go, its time is over, or it serves no more', { repeats: 20 }, async () => {
     await life('gate');
     const one = await life('one', 'gate');
     const two = await life('two', 'gate');
