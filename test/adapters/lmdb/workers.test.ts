@@ -60,7 +60,7 @@ describe('processes that serve for one gateway', () => {
     expect(await usage(four)).toMatchObject({ spent: 5, held: 7 });
   });
 
-  // Each of them may have read a moment before another committed: once, that was seen in two of five runs.
+  // Each of them may have read a moment before another committed: before it was mended, that failed in a third of all runs.
   test('a duty is one of them’s until it lets it go, its time is over, or it serves no more', { repeats: 20 }, async () => {
     await life('gate');
     const one = await life('one', 'gate');
