@@ -12,7 +12,7 @@ import { preparePlace } from './served.ts';
  * has other things to do stands still for some milliseconds now and then, which is in the 99th percentile of a second, and not in that of every second.
  */
 const roundMs = 1_000;
-const rounds = { min: 2, max: 8 } as const;
+const rounds = { min: 2, max: 20 } as const;
 const flooding = fileURLToPath(new URL('../support/flood-process.ts', import.meta.url));
 
 const closers: (() => Promise<unknown> | unknown)[] = [];
@@ -120,8 +120,8 @@ it('A61: calls that are admitted stay fast beside a flood of what is refused', a
 }, 90_000);
 
 it('calls that are admitted stay fast while more come than there are places, and would not without that bound', async () => {
-  /** Measured: 1.3 to 1.4 on two cores, 1.7 to 2.1 where both are busy with other things; 5 and more without the bound. */
-  const ratioMax = 3;
+  /** Measured: 1.3 to 1.4 on two cores, 1.7 where both are busy with other things; 5 and more without the bound. */
+  const ratioMax = 2;
   const [places, crowd, callMs] = [12, 72, 20];
   /** A server that does so many calls at a time, and lets the others wait. */
   const waiting: (() => void)[] = [];

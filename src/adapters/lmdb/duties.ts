@@ -28,8 +28,9 @@ export function createDuties(options: { tables: Tables; isGateway: () => boolean
   return {
     hold: async (name, ms) => isGateway() && (!among || (await leased(tables, { ...among, name, ms }))),
     release: async (name) => {
+      if (!among) return;
       tables.refresh();
-      if (!among || heldBy(tables, name)?.instance !== among.instance) return;
+      if (heldBy(tables, name)?.instance !== among.instance) return;
       await tables.commit(() => {
         if (heldBy(tables, name)?.instance === among.instance) tables.meta.remove(`duty ${name}`);
       });
