@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
+import { Turn } from '../domain/turn.ts';
 import { type AnswerUnread, answerUnreadRequests, type UnreadAnswer } from './unread-request.ts';
 
 /** How a Hono application is called. */
@@ -52,7 +53,10 @@ export function listen(options: {
       return unreadResponse(status, unread(status, 'unknown'));
     },
   });
+  const turn = new Turn(setImmediate);
   const begin = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    // The client has gone meanwhile: nobody would hear the answer.
+    if (incoming.socket.destroyed) return;
     const served = first?.({ incoming, outgoing });
     if (!served) return void answer(incoming, outgoing);
     served.catch(() => answerFault(outgoing, unread(500, 'unknown')));
@@ -68,7 +72,7 @@ export function listen(options: {
       noDelay: true,
       shouldUpgradeCallback: mayUpgrade,
     },
-    (incoming, outgoing) => inTurn(waiting, outgoing, () => begin(incoming, outgoing)),
+    (incoming, outgoing) => inTurn(waiting, outgoing, () => turn.add(() => begin(incoming, outgoing))),
   );
   answerUnreadRequests(server, unread);
   server.maxConnections = limits.connectionsMax;

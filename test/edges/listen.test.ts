@@ -9,6 +9,10 @@ afterEach(async () => {
 });
 
 async function listening(first: First): Promise<string> {
+  return (await listenerOf(first)).url;
+}
+
+async function listenerOf(first: First): Promise<Listener> {
   const listener = await listen({
     fetch: () => new Response('by the router'),
     ...(first && { first }),
@@ -17,7 +21,7 @@ async function listening(first: First): Promise<string> {
     unread: (status) => ({ contentType: 'application/json', body: JSON.stringify({ status }) }),
   });
   open.push(listener);
-  return listener.url;
+  return listener;
 }
 
 describe('what is asked before the router', () => {
@@ -44,5 +48,22 @@ describe('what is asked before the router', () => {
       throw new Error('a fault');
     });
     await expect(fetch(url).then((response) => response.text())).rejects.toThrow();
+  });
+});
+
+describe('a request', () => {
+  it('whose client has gone before its turn was over is not begun', async () => {
+    const begun: (string | undefined)[] = [];
+    const { url, server } = await listenerOf(({ incoming, outgoing }) => {
+      begun.push(incoming.url);
+      outgoing.end('served');
+      return Promise.resolve();
+    });
+    server.prependListener('request', ({ url: path, socket }) => {
+      if (path === '/gone') socket.destroy();
+    });
+    await expect(fetch(`${url}/gone`)).rejects.toThrow();
+    expect(await (await fetch(`${url}/there`)).text()).toBe('served');
+    expect(begun).toEqual(['/there']);
   });
 });

@@ -26,8 +26,8 @@ interface Options {
 }
 
 /**
- * Commits of the process that alone serves from a store (ADR 0020). Acts whose changes can be told as text are done in memory as they come; what they
- * changed goes to the disk in groups, to the file ahead, and they are told once it is there. LMDB's own commit follows some milliseconds later, for all of them together. Other acts
+ * Commits of the process that alone serves from a store (ADR 0020). Acts whose changes can be told as text are done in memory, those of a group one right after the other (ADR 0021); what they
+ * changed goes to the disk, to the file ahead, and they are told once it is there. LMDB's own commit follows some milliseconds later, for all of them together. Other acts
  * end the round: they are done in that commit, and told when it is on the disk. So are acts that the file ahead has no room for, or cannot take. Where another process committed
  * meanwhile, all that was told is in its commit, and what was not is done anew on top of that.
  */
@@ -35,8 +35,6 @@ export class AheadCommits {
   private readonly options: Required<Options>;
   /** Acts that are not done yet. */
   private waiting: Act[] = [];
-  /** Acts that were done in the open round and are not on their way to the disk. */
-  private undurable: Done[] = [];
   private open: Round | undefined;
   /** The transaction that goes on; never rejects. */
   private ending: Promise<void> | undefined;
@@ -77,13 +75,8 @@ export class AheadCommits {
 
   private goOn(): void {
     if (this.ending || this.waiting.length === 0) return;
-    const inMemory = this.waiting.every(({ ahead }) => ahead);
-    if (inMemory && this.opened()) {
-      for (const act of this.waiting.splice(0)) this.do(act);
-      if (this.waiting.length === 0) this.schedule();
-    }
-    if (this.waiting.length === 0) return;
-    if (this.open) this.end(this.open);
+    if (this.waiting.every(({ ahead }) => ahead) && this.opened()) this.schedule();
+    else if (this.open) this.end(this.open);
     else this.endBy(undefined);
   }
 
@@ -96,11 +89,16 @@ export class AheadCommits {
     return this.open;
   }
 
-  private do(act: Act): void {
-    this.acts += 1;
-    const done = doAct(act);
-    if ('thrown' in done && done.thrown instanceof NeedsTransaction) this.waiting.push(act);
-    else this.undurable.push(done);
+  /** Does what waits, as far as it can be done in memory. */
+  private doWaiting(): Done[] {
+    const all: Done[] = [];
+    for (const act of this.waiting.splice(0)) {
+      this.acts += 1;
+      const done = doAct(act);
+      if ('thrown' in done && done.thrown instanceof NeedsTransaction) this.waiting.push(act);
+      else all.push(done);
+    }
+    return all;
   }
 
   /** Ends the round when it was open for long, or nobody came for a while. */
@@ -113,12 +111,11 @@ export class AheadCommits {
     });
   }
 
-  /** Commits the round: nothing more is done in it. */
-  private end(open: Round): void {
+  /** Commits the round, with what waits. @param done  what was done in it and is in no group */
+  private end(open: Round, done: readonly Done[] = []): void {
+    open.closing.push(...done.map((each) => ({ done: each })));
     if (this.open !== open) return;
     this.open = undefined;
-    open.closing.push(...this.undurable.map((done) => ({ done })));
-    this.undurable = [];
     this.endBy(open);
   }
 
@@ -136,43 +133,38 @@ export class AheadCommits {
   }
 
   private schedule(soon = this.options.soon): void {
-    if (this.writing || this.undurable.length === 0) return;
-    if (this.undurable.some(({ act }) => !act.patient)) this.times.ask(soon);
+    if (this.writing || this.waiting.length === 0) return;
+    if (this.waiting.some(({ patient }) => !patient)) this.times.ask(soon);
     else this.times.askPatiently();
   }
 
-  /** Puts what was done since the last group on the disk. */
+  /** Does what waits, and puts it on the disk. */
   private write(): void {
     const { open } = this;
-    if (!open || this.writing || this.undurable.length === 0) return;
+    if (!open || this.writing || this.waiting.length === 0) return;
+    const done = this.doWaiting();
     const { ahead, rounds } = this.options;
-    const text = rounds.redo();
-    if (open.groups === 0) ahead.begin(rounds.base());
+    const text = this.waiting.length > 0 ? undefined : rounds.redo();
+    if (open.groups === 0 && text !== undefined) ahead.begin(rounds.base());
+    // Some of them can only be done in a transaction, or changed nothing, and what they saw may not be on the disk.
+    if (text === undefined || (text === '' && !ahead.stands())) {
+      this.end(open, done);
+      return;
+    }
     if (text === '') {
-      this.tellOf(open);
+      done.forEach(tell);
       return;
     }
     const group = open.groups;
     open.groups += 1;
-    const acts = this.undurable.map((done): Closing => ({ done, group }));
-    this.undurable = [];
-    this.times.wrote(acts.filter(({ done }) => !done.act.patient).length);
+    const acts = done.map((each): Closing => ({ done: each, group }));
+    this.times.wrote(acts.filter((each) => !each.done.act.patient).length);
     open.writing = acts;
     this.writing = this.put(open, { text, acts }).finally(() => {
       this.writing = undefined;
       // Those who came meanwhile have waited already.
       this.schedule((write) => write());
     });
-  }
-
-  /** They changed nothing, and what they saw is on the disk, as no group is on its way. */
-  private tellOf(open: Round): void {
-    if (!this.options.ahead.stands()) {
-      this.end(open);
-      return;
-    }
-    this.undurable.forEach(tell);
-    this.undurable = [];
   }
 
   private async put(open: Round, { text, acts }: { text: string; acts: Closing[] }): Promise<void> {

@@ -2,6 +2,7 @@ import type { OnReadOpts, Socket } from 'node:net';
 import { type Dispatcher, Pool } from 'undici';
 import { Denial } from '../../domain/denial.ts';
 import type { ReadMemory } from '../../domain/read-memory.ts';
+import { Turn } from '../../domain/turn.ts';
 import type { AnswerReceiver, UpstreamExchange, UpstreamFailure, UpstreamRequest, Upstreams } from '../../ports/upstreams.ts';
 
 /** How many connections one upstream may have. Calls and long streams do not share them. */
@@ -112,6 +113,9 @@ export function exchange(pool: Pool, path: string, request: UpstreamRequest, rec
   return running;
 }
 
+/** Answers that end in one turn are judged and passed on together, those of all upstreams. */
+const turn = new Turn(setImmediate);
+
 /** What undici tells of one attempt. A class, since thousands of streams may be open: each closure would be one more thing that every stream keeps. */
 class Exchange implements UpstreamExchange, Dispatcher.DispatchHandler {
   private readonly receiver: AnswerReceiver;
@@ -146,7 +150,7 @@ class Exchange implements UpstreamExchange, Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.ended) return;
     this.ended = true;
-    this.receiver.onEnd();
+    turn.add(() => this.receiver.onEnd());
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, cause: Error): void {
