@@ -1,6 +1,6 @@
 import type { Clock } from '../../ports/clock.ts';
 import { type Closing, commitRound, type Round } from './commit-round.ts';
-import { type Act, type Commit, type Done, doAct, laterByTimer, tell } from './commits.ts';
+import { type Act, type Commit, commitActsMax, type Done, doAct, laterByTimer, tell } from './commits.ts';
 import { GroupTimes } from './group-times.ts';
 import { NeedsTransaction, type Rounds } from './rounds.ts';
 import type { WriteAhead } from './write-ahead.ts';
@@ -89,16 +89,18 @@ export class AheadCommits {
     return this.open;
   }
 
-  /** Does what waits, as far as it can be done in memory. */
-  private doWaiting(): Done[] {
-    const all: Done[] = [];
-    for (const act of this.waiting.splice(0)) {
-      this.acts += 1;
-      const done = doAct(act);
-      if ('thrown' in done && done.thrown instanceof NeedsTransaction) this.waiting.push(act);
-      else all.push(done);
+  /** Does what waits, as far as it can be done in memory. False where some of it waits for a transaction. */
+  private doWaiting(done: Done[]): boolean {
+    const asked = this.waiting.splice(0, commitActsMax);
+    this.acts += asked.length;
+    const aside: Act[] = [];
+    for (const act of asked) {
+      const one = doAct(act);
+      if ('thrown' in one && one.thrown instanceof NeedsTransaction) aside.push(act);
+      else done.push(one);
     }
-    return all;
+    this.waiting.unshift(...aside);
+    return aside.length === 0;
   }
 
   /** Ends the round when it was open for long, or nobody came for a while. */
@@ -142,17 +144,16 @@ export class AheadCommits {
   private write(): void {
     const { open } = this;
     if (!open || this.writing || this.waiting.length === 0) return;
-    const done = this.doWaiting();
     const { ahead, rounds } = this.options;
-    const text = this.waiting.length > 0 ? undefined : rounds.redo();
-    if (open.groups === 0 && text !== undefined) ahead.begin(rounds.base());
-    // Some of them can only be done in a transaction, or changed nothing, and what they saw may not be on the disk.
-    if (text === undefined || (text === '' && !ahead.stands())) {
+    const done: Done[] = [];
+    if (!this.doWaiting(done)) {
       this.end(open, done);
       return;
     }
+    const text = rounds.redo();
+    if (open.groups === 0) ahead.begin(rounds.base());
     if (text === '') {
-      done.forEach(tell);
+      this.tellOf(open, done);
       return;
     }
     const group = open.groups;
@@ -165,6 +166,16 @@ export class AheadCommits {
       // Those who came meanwhile have waited already.
       this.schedule((write) => write());
     });
+  }
+
+  /** They changed nothing, and what they saw is on the disk, as no group is on its way. */
+  private tellOf(open: Round, done: readonly Done[]): void {
+    if (!this.options.ahead.stands()) {
+      this.end(open, done);
+      return;
+    }
+    done.forEach(tell);
+    this.schedule((write) => write());
   }
 
   private async put(open: Round, { text, acts }: { text: string; acts: Closing[] }): Promise<void> {

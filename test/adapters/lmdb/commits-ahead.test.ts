@@ -55,9 +55,11 @@ function setUp() {
   const mark = createCommitMark(db.notes);
   const file = openWriteAhead(path, (base) => mark.stored() === base);
   const fails = { before: false, after: false };
+  const groups: number[] = [];
   const ahead = {
     ...file,
     async append(text: string) {
+      groups.push(did.splice(0).length);
       if (fails.before) throw new Error('no such device');
       const said = await file.append(text);
       if (fails.after) throw new Error('no such device any more');
@@ -80,13 +82,15 @@ function setUp() {
     ...{ tables: [theirs], told: { b: theirs }, mark: createCommitMark(db.notes), notes: db.notes },
     fence: (base) => fenceAhead(path, base),
   });
+  const did: number[] = [];
   const add = (table: typeof busy) => (): number => {
     const value = (table.get('n') ?? 0) + 1;
     table.put('n', value);
+    did.push(value);
     return value;
   };
   return {
-    ...{ db, busy, commits, rounds, fails, timers },
+    ...{ db, busy, commits, rounds, fails, timers, groups },
     add: (options: { ahead?: boolean; patient?: boolean } = { ahead: true }) => commits.commit(add(busy), options),
     addElsewhere: () => db.transaction(() => void others.run(add(theirs))),
     close: async () => {
@@ -179,6 +183,17 @@ const happenings = fc.array(
   ),
   { maxLength: 60 },
 );
+
+test('acts are done when their group is written, so many at most that the process is not held up for long', async () => {
+  const { add, busy, groups, close } = setUp();
+  await add({});
+  await add();
+  const acts = Array.from({ length: 600 }, () => add());
+  expect([busy.get('n'), groups.length]).toEqual([2, 1]);
+  expect((await Promise.all(acts)).at(-1)).toBe(602);
+  expect(groups.slice(1)).toEqual([512, 88]);
+  await close();
+});
 
 test('whatever fails and whoever commits beside it: what was told is there, and what was told to have failed is not (I1, I2)', async () => {
   await fc.assert(
