@@ -52,6 +52,19 @@ describe('what is asked before the router', () => {
 });
 
 describe('a request', () => {
+  it('is begun at the end of the turn in which it was parsed, with the others of that turn', async () => {
+    const begun: (string | undefined)[] = [];
+    const { url, server } = await listenerOf(({ incoming, outgoing }) => {
+      begun.push(incoming.url);
+      outgoing.end('served');
+      return Promise.resolve();
+    });
+    const seen: number[] = [];
+    server.on('request', () => seen.push(begun.length));
+    await fetch(`${url}/one`);
+    expect([seen, begun]).toEqual([[0], ['/one']]);
+  });
+
   it('whose client has gone before its turn was over is not begun', async () => {
     const begun: (string | undefined)[] = [];
     const { url, server } = await listenerOf(({ incoming, outgoing }) => {

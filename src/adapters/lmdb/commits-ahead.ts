@@ -50,8 +50,11 @@ export class AheadCommits {
 
   readonly commit: Commit = <T>(body: () => T, { patient = false, ahead = false }: { patient?: boolean; ahead?: boolean } = {}) =>
     new Promise<T>((resolve, reject) => {
-      this.waiting.push({ patient, ahead, body, resolve: resolve as Act['resolve'], reject });
-      this.goOn();
+      const act: Act = { patient, ahead, body, resolve: resolve as Act['resolve'], reject };
+      this.waiting.push(act);
+      // In an open round all that waits can be done ahead, so only this one is looked at.
+      if (this.open && ahead) this.schedule([act]);
+      else this.goOn();
     });
 
   /** Resolves once reads see all that was told so far: in an open round they do, and once it is committed. */
@@ -89,10 +92,11 @@ export class AheadCommits {
     return this.open;
   }
 
-  /** Does what waits, as far as it can be done in memory. False where some of it waits for a transaction. */
-  private doWaiting(done: Done[]): boolean {
+  /** Does what waits, as far as it can be done in memory. What needs a transaction waits on, and then not all is done. */
+  private doWaiting(): { done: Done[]; all: boolean } {
     const asked = this.waiting.splice(0, commitActsMax);
     this.acts += asked.length;
+    const done: Done[] = [];
     const aside: Act[] = [];
     for (const act of asked) {
       const one = doAct(act);
@@ -100,7 +104,7 @@ export class AheadCommits {
       else done.push(one);
     }
     this.waiting.unshift(...aside);
-    return aside.length === 0;
+    return { done, all: aside.length === 0 };
   }
 
   /** Ends the round when it was open for long, or nobody came for a while. */
@@ -134,9 +138,10 @@ export class AheadCommits {
     });
   }
 
-  private schedule(soon = this.options.soon): void {
-    if (this.writing || this.waiting.length === 0) return;
-    if (this.waiting.some(({ patient }) => !patient)) this.times.ask(soon);
+  /** @param acts  of those that wait, the ones that were not looked at yet */
+  private schedule(acts: readonly Act[] = this.waiting, soon = this.options.soon): void {
+    if (this.writing || acts.length === 0) return;
+    if (acts.some(({ patient }) => !patient)) this.times.ask(soon);
     else this.times.askPatiently();
   }
 
@@ -145,8 +150,8 @@ export class AheadCommits {
     const { open } = this;
     if (!open || this.writing || this.waiting.length === 0) return;
     const { ahead, rounds } = this.options;
-    const done: Done[] = [];
-    if (!this.doWaiting(done)) {
+    const { done, all } = this.doWaiting();
+    if (!all) {
       this.end(open, done);
       return;
     }
@@ -164,7 +169,7 @@ export class AheadCommits {
     this.writing = this.put(open, { text, acts }).finally(() => {
       this.writing = undefined;
       // Those who came meanwhile have waited already.
-      this.schedule((write) => write());
+      this.schedule(this.waiting, (write) => write());
     });
   }
 
@@ -175,7 +180,7 @@ export class AheadCommits {
       return;
     }
     done.forEach(tell);
-    this.schedule((write) => write());
+    this.schedule(this.waiting, (write) => write());
   }
 
   private async put(open: Round, { text, acts }: { text: string; acts: Closing[] }): Promise<void> {

@@ -1,3 +1,4 @@
+import { Turn } from '../../domain/turn.ts';
 import { TurnoverMap } from '../../domain/turnover-map.ts';
 import type { Connection, Script } from './connection.ts';
 import { prefixOf } from './layout.ts';
@@ -42,7 +43,7 @@ export function groupCalls({
   argumentsOf: (calls: readonly (readonly string[])[]) => readonly string[];
 }): RunCall {
   const waiting = new TurnoverMap<string, Gathering>();
-  let urgent: Gathering[] = [];
+  const turn = new Turn(setImmediate);
   let patient = false;
   const runAll = async (partition: string, calls: readonly Waiting[]): Promise<void> => {
     try {
@@ -55,20 +56,13 @@ export function groupCalls({
       else for (const call of calls) call.reject(error);
     }
   };
-  const flush = (all: readonly Gathering[]): void => {
-    for (const { partition, calls } of all) {
-      waiting.delete(partition);
-      for (let from = 0; from < calls.length; from += callsMax) void runAll(partition, calls.slice(from, from + callsMax));
-    }
+  const flush = ({ partition, calls }: Gathering): void => {
+    waiting.delete(partition);
+    for (let from = 0; from < calls.length; from += callsMax) void runAll(partition, calls.slice(from, from + callsMax));
   };
-  const flushUrgent = (): void => {
-    const all = urgent;
-    urgent = [];
-    flush(all);
-  };
-  const flushAll = (): void => {
+  const flushPatient = (): void => {
     patient = false;
-    flush(waiting.values().filter(({ urgent }) => !urgent));
+    for (const gathering of waiting.values()) if (!gathering.urgent) flush(gathering);
   };
   const gatheringOf = (partition: string): Gathering => {
     const known = waiting.get(partition);
@@ -82,12 +76,11 @@ export function groupCalls({
       const gathering = gatheringOf(partition);
       gathering.calls.push({ args, resolve, reject });
       if (options?.patient) {
-        if (!patient) setTimeout(flushAll, patienceMs);
+        if (!patient) setTimeout(flushPatient, patienceMs);
         patient = true;
       } else if (!gathering.urgent) {
         gathering.urgent = true;
-        if (urgent.length === 0) setImmediate(flushUrgent);
-        urgent.push(gathering);
+        turn.add(() => flush(gathering));
       }
     });
 }

@@ -185,13 +185,17 @@ const happenings = fc.array(
 );
 
 test('acts are done when their group is written, so many at most that the process is not held up for long', async () => {
-  const { add, busy, groups, close } = setUp();
+  const { add, busy, commits, groups, close } = setUp();
   await add({});
   await add();
   const acts = Array.from({ length: 600 }, () => add());
   expect([busy.get('n'), groups.length]).toEqual([2, 1]);
   expect((await Promise.all(acts)).at(-1)).toBe(602);
   expect(groups.slice(1)).toEqual([512, 88]);
+  // Those that change nothing make no group, and none of them is forgotten either.
+  const looks = Array.from({ length: 600 }, () => commits.commit(() => busy.get('n'), { ahead: true }));
+  expect(new Set(await Promise.all(looks))).toEqual(new Set([602]));
+  expect(groups.length).toBe(3);
   await close();
 });
 

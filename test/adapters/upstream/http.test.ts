@@ -1,5 +1,6 @@
+import type { Dispatcher, Pool } from 'undici';
 import { afterEach, expect, test } from 'vitest';
-import { createHttpUpstreams } from '../../../src/adapters/upstream/http.ts';
+import { createHttpUpstreams, exchange } from '../../../src/adapters/upstream/http.ts';
 import { lentBytesMin, ReadMemory } from '../../../src/domain/read-memory.ts';
 import type { UpstreamFailure } from '../../../src/ports/upstreams.ts';
 import { startRecordingServer } from '../../support/recording-server.ts';
@@ -86,4 +87,41 @@ test('answers that arrive at the same time in the same memory are kept apart, an
     used = new Set(long.map(({ buffer }) => buffer));
     for (const pieces of answers) memory.giveBack(pieces);
   }
+});
+
+test('answers that end in one turn are passed on at its end, whatever their clients do meanwhile, and no failure is told after them', async () => {
+  const handlers: Dispatcher.DispatchHandler[] = [];
+  const pool = { dispatch: (_request: unknown, handler: Dispatcher.DispatchHandler) => handlers.push(handler) } as unknown as Pool;
+  const controller = {
+    abort: () => undefined,
+    pause: () => undefined,
+    resume: () => undefined,
+  } as unknown as Dispatcher.DispatchController;
+  const told: string[] = [];
+  const running = ['first', 'second'].map((name) =>
+    exchange(
+      pool,
+      '/mcp',
+      {
+        ...{ upstream: 'up', method: 'POST', headers: [], body: Buffer.from('{}'), era: 'session', keyId: 'key' },
+        ...{ headTimeoutMs: 10_000, silenceTimeoutMs: 0, long: false },
+      },
+      {
+        onHead: (status) => void told.push(`${name} ${status}`),
+        onChunk: () => true,
+        onEnd: () => void told.push(`${name} ended`),
+        onFailure: () => void told.push(`${name} failed`),
+      },
+    ),
+  );
+  for (const handler of handlers) {
+    handler.onRequestStart?.(controller, {});
+    handler.onResponseStart?.(controller, 200, {});
+    handler.onResponseEnd?.(controller, {});
+  }
+  expect(told).toEqual(['first 200', 'second 200']);
+  running[0]?.abort();
+  handlers[1]?.onResponseError?.(controller, new Error('the connection was closed'));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(told).toEqual(['first 200', 'second 200', 'first ended', 'second ended']);
 });
